@@ -1,0 +1,14 @@
+// y[i] = a[i] + b[i].
+// i: element. Layout: flat Elem, three buffers that do not overlap. Grid: linear, ceil(count / WORKGROUP).
+const WORKGROUP: u32 = 64u; // spec
+struct Params { count: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<Elem>;
+@group(0) @binding(2) var<storage, read> b: array<Elem>;
+@group(0) @binding(3) var<storage, read_write> y: array<Elem>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = linear_index(group, groups, lane, WORKGROUP);
+  if (i < params.count) { y[i] = narrow(widen(a[i]) + widen(b[i])); }
+}

@@ -1,0 +1,12 @@
+// y[i] = value.
+// i: element. Layout: flat f32. Grid: linear, ceil(count / WORKGROUP).
+const WORKGROUP: u32 = 64u; // spec
+struct Params { count: u32, value: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = linear_index(group, groups, lane, WORKGROUP);
+  if (i < params.count) { y[i] = params.value; }
+}

@@ -1,0 +1,87 @@
+/**
+ * An op is one object: shape checks, forward, backward. The walker in tape.ts owns accumulation.
+ *
+ * Contract of `backward`: it uses the incoming gradient; it returns one entry per input, undefined where none is
+ * needed; it never writes into an input, never accumulates, never reads back to the host. `saved` is the complete list
+ * of what stays alive between the passes.
+ */
+import { emptyTensor, Parameter, type Producer, type Shape, type Tensor } from "../tensor/tensor.ts";
+
+/** What backward sees. */
+export interface BackwardContext<A, S> {
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  readonly attributes: A;
+  readonly saved: S;
+  /** Which inputs want a gradient. */
+  readonly needs: readonly boolean[];
+  /** True where the incoming gradient is the implicit 1 of a loss. */
+  readonly seeded: boolean;
+  /** A tensor of input i's shape to fill; for a parameter's first contribution it is the gradient arena itself. */
+  target(i: number): Tensor;
+}
+
+export interface OpDefinition<A, S> {
+  readonly name: string;
+  /** Throws OpError with op, argument, expected, got; returns the output's shape. */
+  infer(inputs: readonly Tensor[], attributes: A): Shape;
+  forward(inputs: readonly Tensor[], attributes: A, output: Tensor): S;
+  backward(gradient: Tensor, context: BackwardContext<A, S>): (Tensor | undefined)[];
+}
+
+/** A call of an op that takes part in differentiation. */
+export interface Node extends Producer {
+  readonly sequence: number;
+  readonly name: string;
+  readonly output: Tensor;
+  readonly needs: readonly boolean[];
+  run(gradient: Tensor, options: { seeded: boolean; target: (i: number) => Tensor }): (Tensor | undefined)[];
+}
+
+let sequence = 0;
+let recordingGraph = true;
+
+/** Runs `work` without remembering anything for a backward pass (teacher passes, evaluation). */
+export function withoutGradient<T>(work: () => T): T {
+  const before = recordingGraph;
+  recordingGraph = false;
+  try {
+    return work();
+  } finally {
+    recordingGraph = before;
+  }
+}
+
+/** True where a gradient can flow into this tensor. */
+export function wantsGradient(tensor: Tensor): boolean {
+  return tensor.producer !== undefined || tensor.requiresGradient;
+}
+
+/** Makes an op callable. `output`, where given, is written instead of a new tensor (its shape must be the inferred one). */
+export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor[], attributes: A, output?: Tensor) => Tensor {
+  return (inputs, attributes, into) => {
+    const shape = op.infer(inputs, attributes);
+    const first = inputs[0] as Tensor;
+    const output = into ?? emptyTensor(first.gpu, shape, { label: op.name });
+    const saved = op.forward(inputs, attributes, output);
+    const needs = inputs.map((input) => recordingGraph && wantsGradient(input));
+    if (needs.some(Boolean)) {
+      const node: Node = {
+        sequence: sequence++,
+        name: op.name,
+        inputs,
+        output,
+        needs,
+        run: (gradient, { seeded, target }) => op.backward(gradient, { inputs, output, attributes, saved, needs, seeded, target }),
+      };
+      output.producer = node;
+    }
+    return output;
+  };
+}
+
+/** Where a gradient for `input` is to be written: the parameter's own gradient if it is still empty, else new memory. */
+export function gradientTarget(input: Tensor): Tensor {
+  if (input instanceof Parameter && !input.gradientFilled) return input.gradient;
+  return emptyTensor(input.gpu, input.shape, { label: `${input.label}.gradient` });
+}

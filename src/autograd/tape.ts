@@ -1,0 +1,98 @@
+/** The walker: reverse order of creation, one accumulation rule, gradients of parameters into their arena. */
+import { addInto, fill } from "../kernels/elementwise.ts";
+import { emptyTensor, Parameter, sameShape, shapeText, type Tensor } from "../tensor/tensor.ts";
+import { gradientTarget, type Node } from "./op.ts";
+
+function isNode(producer: Tensor["producer"]): producer is Node {
+  return producer !== undefined && "run" in producer;
+}
+
+function add(a: Tensor, b: Tensor): Tensor {
+  const sum = emptyTensor(a.gpu, a.shape, { label: a.label });
+  addInto(a.gpu, { a: a.range, b: b.range, out: sum.range, count: a.size });
+  return sum;
+}
+
+/** Adds a contribution to a parameter's gradient; the first one may already be in place. */
+function deposit(parameter: Parameter, contribution: Tensor): void {
+  const { gpu, gradient } = parameter;
+  if (parameter.gradientFilled) {
+    const sum = add(gradient, contribution);
+    addInto(gpu, { a: sum.range, b: undefined, out: gradient.range, count: gradient.size });
+  } else if (contribution.range.allocation !== gradient.range.allocation || contribution.range.offset !== gradient.range.offset) {
+    addInto(gpu, { a: contribution.range, b: undefined, out: gradient.range, count: gradient.size });
+  }
+  parameter.gradientFilled = true;
+}
+
+/** Options of backward. */
+export interface BackwardOptions {
+  /** Gradient of the root; where absent the root is a loss and its gradient is 1 for every element. */
+  gradient?: Tensor;
+  /** Leaves that are no parameters whose gradient is wanted (tests, adversarial inputs). */
+  leaves?: readonly Tensor[];
+}
+
+/**
+ * Differentiates `root` with respect to every parameter and leaf it depends on. Parameters' gradients are added to what
+ * they hold since zeroGradients(); the returned map has the gradients of `leaves`.
+ */
+export function backward(root: Tensor, options: BackwardOptions = {}): Map<Tensor, Tensor> {
+  const results = new Map<Tensor, Tensor>();
+  if (!isNode(root.producer)) throw new Error(`backward: "${root.label}" does not depend on anything that wants a gradient`);
+  const wanted = new Set(options.leaves ?? []);
+
+  const nodes: Node[] = [];
+  const seen = new Set<Node>();
+  const stack: Node[] = [root.producer];
+  while (stack.length > 0) {
+    const node = stack.pop() as Node;
+    if (seen.has(node)) continue;
+    seen.add(node);
+    nodes.push(node);
+    for (const input of node.inputs) if (isNode(input.producer)) stack.push(input.producer);
+  }
+  nodes.sort((a, b) => b.sequence - a.sequence);
+
+  const gradients = new Map<Tensor, Tensor>();
+  const seeded = options.gradient === undefined;
+  let seed = options.gradient;
+  if (!seed) {
+    seed = emptyTensor(root.gpu, root.shape, { label: "one" });
+    fill(root.gpu, { out: seed.range, count: seed.size, value: 1 });
+  }
+  gradients.set(root, seed);
+
+  for (const node of nodes) {
+    const gradient = gradients.get(node.output);
+    if (!gradient) continue; // an output that the root does not use
+    gradients.delete(node.output);
+    if (wanted.has(node.output)) results.set(node.output, gradient);
+    const contributions = node.run(gradient, {
+      seeded: seeded && node === root.producer,
+      target: (i) => gradientTarget(node.inputs[i] as Tensor),
+    });
+    if (contributions.length !== node.inputs.length) {
+      throw new Error(`op ${node.name}: backward returned ${contributions.length} entries for ${node.inputs.length} inputs`);
+    }
+    node.inputs.forEach((input, i) => {
+      if (!node.needs[i]) return;
+      const contribution = contributions[i];
+      if (!contribution) return;
+      if (!sameShape(contribution.shape, input.shape)) {
+        throw new Error(`op ${node.name}: gradient ${i} has shape ${shapeText(contribution.shape)}, the input ${shapeText(input.shape)}`);
+      }
+      if (input instanceof Parameter) {
+        deposit(input, contribution);
+        return;
+      }
+      const held = gradients.get(input);
+      gradients.set(input, held ? add(held, contribution) : contribution);
+    });
+  }
+  for (const leaf of wanted) {
+    const gradient = gradients.get(leaf);
+    if (gradient) results.set(leaf, gradient);
+  }
+  return results;
+}

@@ -1,0 +1,280 @@
+/**
+ * The device: one adapter, one queue, one owner of memory. Everything above src/gpu talks to a `Gpu`.
+ *
+ *   const gpu = await openDevice();
+ *   const range = gpu.upload(new Float32Array([1, 2, 3]), "x");
+ *   gpu.run(kernel, { buffers: { x: range, y }, uniforms: { count: 3 }, workgroups: [1, 1, 1] });
+ *   const bytes = await gpu.read(y);
+ */
+import { GpuError } from "../error.ts";
+import { Allocation, type BufferRange, Memory, type MemoryStatistics } from "./buffer.ts";
+import { Commands, type Dispatch, type EncodedDispatch } from "./commands.ts";
+import type { BufferRecord, Kernel, UniformRecord } from "./kernel.ts";
+import { type AdapterInfo, type DeviceMode, openNativeDevice, type NativeDevice } from "./instance_proto.ts";
+import { type ProfileRow, Profiler } from "./profile.ts";
+import { Recording } from "./record.ts";
+
+export type { BufferRange, MemoryStatistics } from "./buffer.ts";
+export type { ProfileRow } from "./profile.ts";
+export type { Recording } from "./record.ts";
+
+/** What openDevice takes; both default to the environment (`ADAPTER`, `LIMBER_MODE`). */
+export interface OpenOptions {
+  adapter?: "hardware" | "lavapipe" | "swiftshader";
+  /** fast: no validation, no bounds checks (training, bench). checked: Dawn validates everything (tests). */
+  mode?: DeviceMode;
+}
+
+type HostArray = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Array;
+
+/** Waits in slices this long, so that decoding and uploads go on while the device works. */
+const WAIT_SLICE_MS = 2;
+const WAIT_LIMIT_MS = 120_000;
+
+/** A device with its memory, commands, recordings and profile. */
+export class Gpu {
+  readonly info: AdapterInfo;
+  readonly features: ReadonlySet<string>;
+  readonly limits: GPUSupportedLimits;
+  readonly mode: DeviceMode;
+  readonly #native: NativeDevice;
+  readonly #memory: Memory;
+  readonly #commands: Commands;
+  readonly #staging = new Map<number, GPUBuffer>();
+  #scopes: Set<Allocation>[] = [];
+  #failure: GpuError | undefined;
+  #closed = false;
+
+  constructor(native: NativeDevice) {
+    this.#native = native;
+    this.info = native.info;
+    this.features = native.features;
+    this.limits = native.device.limits;
+    this.mode = native.mode;
+    this.#memory = new Memory(native.device, Math.min(this.limits.maxBufferSize, this.limits.maxStorageBufferBindingSize));
+    this.#commands = new Commands(native.device, this.#memory);
+    native.device.addEventListener("uncapturederror", (event) => {
+      this.#failure ??= this.#commands.describeError((event as GPUUncapturedErrorEvent).error.message);
+    });
+    void native.device.lost.then(({ reason, message }) => {
+      if (this.#closed) return;
+      this.#failure ??= new GpuError({
+        code: "gpu/device-lost",
+        message: `the GPU device was lost (${reason}): ${message}`,
+        where: `after kernels ${this.#commands.lastLabels.slice(-6).join(" → ")}`,
+        fix: "the last checkpoint is intact: run the same command with --resume; if it happens again, use a smaller TRAIN.BATCH_SIZE or another driver (ADAPTER=lavapipe)",
+      });
+    });
+  }
+
+  /** Live and peak memory, and how many device buffers exist. */
+  get memory(): MemoryStatistics {
+    return this.#memory.statistics;
+  }
+
+  /** How many bind groups, pipelines, submits, dispatches and reads there were so far. */
+  get counters(): Readonly<Commands["counters"]> {
+    return { ...this.#commands.counters };
+  }
+
+  /** Throws what the driver reported since the last call that could throw. */
+  #check(): void {
+    const failure = this.#failure;
+    if (failure) {
+      this.#failure = undefined;
+      throw failure;
+    }
+  }
+
+  /** Memory that lives until the enclosing scope ends (or until `free`, outside of scopes). */
+  allocate(bytes: number, label: string): BufferRange {
+    const allocation = this.#memory.allocate(bytes, { label, persistent: false });
+    this.#scopes.at(-1)?.add(allocation);
+    return { allocation, offset: 0, bytes };
+  }
+
+  /** Memory that lives until `free`: parameters, optimiser state, step inputs. */
+  persistent(bytes: number, label: string): BufferRange {
+    return { allocation: this.#memory.allocate(bytes, { label, persistent: true }), offset: 0, bytes };
+  }
+
+  /** Persistent memory filled from the host. */
+  upload(data: HostArray, label: string): BufferRange {
+    const range = this.persistent(data.byteLength, label);
+    this.write(range, data);
+    return range;
+  }
+
+  /** Gives memory back before its scope ends. Later dispatches may reuse it: the queue keeps program order. */
+  free(range: BufferRange): void {
+    for (const scope of this.#scopes) scope.delete(range.allocation);
+    this.#memory.release(range.allocation);
+  }
+
+  /** True until the allocation behind a range was released. */
+  isLive(range: BufferRange): boolean {
+    return range.allocation.buffer !== undefined;
+  }
+
+  /** Runs `work` and releases every transient allocation it made, unless it is kept. */
+  scope<T>(work: (keep: (range: BufferRange) => void) => T): T {
+    const own = new Set<Allocation>();
+    this.#scopes.push(own);
+    const keep = (range: BufferRange) => {
+      if (own.delete(range.allocation)) this.#scopes.at(-2)?.add(range.allocation);
+    };
+    try {
+      return work(keep);
+    } finally {
+      this.#scopes.pop();
+      for (const allocation of own) if (allocation.buffer) this.#memory.release(allocation);
+    }
+  }
+
+  /** Queues a host-to-device copy; ordered with the dispatches around it. */
+  write(range: BufferRange, data: HostArray, byteOffset = 0): void {
+    if (!range.allocation.buffer) throw new Error(`write to "${range.allocation.label}" after its release`);
+    if (byteOffset + data.byteLength > range.bytes) {
+      throw new Error(`write of ${data.byteLength} bytes at ${byteOffset} into "${range.allocation.label}" of ${range.bytes}`);
+    }
+    if (this.#commands.recorder) throw new Error(`write to "${range.allocation.label}" inside a recorded step: write before it`);
+    this.#commands.flush();
+    const whole = data.byteLength - (data.byteLength % 4);
+    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    const { queue } = this.#native.device;
+    const { handle } = range.allocation.buffer;
+    if (whole > 0) queue.writeBuffer(handle, range.offset + byteOffset, bytes, 0, whole);
+    if (whole < data.byteLength) {
+      const tail = new Uint8Array(4);
+      tail.set(bytes.subarray(whole));
+      queue.writeBuffer(handle, range.offset + byteOffset + whole, tail);
+    }
+  }
+
+  /** Encodes one dispatch of a kernel. */
+  run<B extends BufferRecord, U extends UniformRecord>(kernel: Kernel<B, U>, dispatch: Dispatch<B, U>): void {
+    this.#commands.run(kernel, dispatch);
+  }
+
+  /** Submits what is encoded. */
+  flush(): void {
+    this.#commands.flush();
+    this.#check();
+  }
+
+  /** Resolves when the device has finished everything submitted so far. Throws what the driver reported. */
+  async fence(): Promise<void> {
+    this.flush();
+    const wait = this.#native.queueWait();
+    const deadline = performance.now() + WAIT_LIMIT_MS;
+    while (!wait.poll(WAIT_SLICE_MS)) {
+      if (performance.now() > deadline) {
+        throw new GpuError({
+          code: "gpu/hang",
+          message: `the device did not finish within ${WAIT_LIMIT_MS / 1000} s`,
+          where: `after kernels ${this.#commands.lastLabels.slice(-6).join(" → ")}`,
+          fix: "use a smaller batch, or another driver (ADAPTER=lavapipe)",
+        });
+      }
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    this.#check();
+  }
+
+  /** A promise-free wait for callers that own the thread (bench, tests). */
+  fenceBlocking(): void {
+    this.flush();
+    const wait = this.#native.queueWait();
+    while (!wait.poll(1000)) this.#check();
+    this.#check();
+  }
+
+  /** Bytes of a range, after everything submitted so far. */
+  async read(range: BufferRange): Promise<ArrayBuffer> {
+    if (this.#commands.recorder) throw new Error(`read of "${range.allocation.label}" inside a recorded step`);
+    const bytes = Math.ceil(range.bytes / 4) * 4;
+    const size = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
+    const staging = this.#staging.get(size) ?? this.#native.device.createBuffer({ size, usage: 0x01 | 0x08, label: "read" });
+    this.#staging.delete(size);
+    this.#commands.copy({ ...range, bytes }, { buffer: staging, offset: 0 });
+    this.#commands.counters.reads++;
+    await this.fence();
+    const data = await this.#native.mapRead(staging, bytes);
+    this.#staging.set(size, staging);
+    return data.slice(0, range.bytes);
+  }
+
+  /** A range as numbers. */
+  async readFloats(range: BufferRange): Promise<Float32Array> {
+    return new Float32Array(await this.read(range));
+  }
+
+  /** Runs `work` eagerly once and returns the recording of its dispatches. Its transient memory is planned anew. */
+  record(work: () => void): Recording {
+    if (this.#commands.recorder) throw new Error("a recording is already open");
+    const encoded: EncodedDispatch[] = [];
+    return this.scope(() => {
+      this.#commands.recorder = encoded;
+      try {
+        work();
+      } finally {
+        this.#commands.recorder = undefined;
+      }
+      this.flush();
+      return new Recording(this.#commands, encoded);
+    });
+  }
+
+  /** Times every kernel of `work` on the device. Needs timestamp-query; without it the reason is thrown. */
+  async profile(work: () => void): Promise<ProfileRow[]> {
+    if (!this.features.has("timestamp-query")) {
+      throw new GpuError({
+        code: "gpu/no-timestamps",
+        message: `adapter ${this.info.description} has no timestamp-query`,
+        fix: "profile on another driver (ADAPTER=lavapipe)",
+      });
+    }
+    await this.fence();
+    const { device } = this.#native;
+    const profiler = new Profiler(device);
+    try {
+      this.#commands.profiler = profiler;
+      try {
+        work();
+      } finally {
+        this.flush();
+        this.#commands.profiler = undefined;
+      }
+      if (profiler.count === 0) return [];
+      const staging = device.createBuffer({ size: 16 * profiler.count, usage: 0x01 | 0x08, label: "timestamps" });
+      const encoder = device.createCommandEncoder();
+      profiler.resolve(encoder, staging);
+      this.#commands.submit(encoder);
+      await this.fence();
+      const stamps = new BigUint64Array(await this.#native.mapRead(staging, 16 * profiler.count));
+      staging.destroy();
+      return profiler.table(stamps);
+    } finally {
+      profiler.destroy();
+    }
+  }
+
+  /** Gives unused memory back to the driver. */
+  async trim(): Promise<void> {
+    await this.fence();
+    this.#commands.forgetBindGroups();
+    this.#memory.trim();
+  }
+
+  /** Ends the device; a process may exit without it. */
+  async close(): Promise<void> {
+    await this.fence();
+    this.#closed = true;
+    this.#native.device.destroy();
+  }
+}
+
+/** Opens the best adapter there is (hardware, then an installed software driver, then the embedded one). */
+export async function openDevice(options: OpenOptions = {}): Promise<Gpu> {
+  return new Gpu(await openNativeDevice(options));
+}

@@ -1,0 +1,151 @@
+/** Tensors: a shape over a range of GPU memory. No arithmetic here; ops are in src/ops. */
+import { OpError } from "../error.ts";
+import type { BufferRange, Gpu } from "../gpu/device.ts";
+
+/** Number type of a tensor's elements. */
+export type DType = "f32" | "u32" | "i32";
+
+export type Shape = readonly number[];
+
+/** What made a tensor, as far as the tensor cares; the tape's nodes implement it. */
+export interface Producer {
+  readonly inputs: readonly Tensor[];
+}
+
+/** Product of all dimensions; 1 for a scalar. */
+export function elementCount(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+/** "[2, 3, 4]", as error messages print shapes. */
+export function shapeText(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** Bytes of a contiguous tensor. */
+export function byteCount(shape: Shape): number {
+  return 4 * elementCount(shape);
+}
+
+/** A dense array on the device, row-major; images and features are [n, h, w, c]. */
+export class Tensor {
+  readonly gpu: Gpu;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly label: string;
+  /** Set by the tape for results that take part in differentiation. */
+  producer: Producer | undefined;
+  /** True for leaves whose gradient is wanted. */
+  readonly requiresGradient: boolean;
+  readonly #range: BufferRange | undefined;
+
+  constructor(gpu: Gpu, facts: { shape: Shape; range?: BufferRange; dtype?: DType; label?: string; requiresGradient?: boolean }) {
+    this.gpu = gpu;
+    this.shape = facts.shape;
+    this.dtype = facts.dtype ?? "f32";
+    this.label = facts.label ?? "tensor";
+    this.requiresGradient = facts.requiresGradient ?? false;
+    this.#range = facts.range;
+  }
+
+  /** Where the elements are. */
+  get range(): BufferRange {
+    if (!this.#range) throw new Error(`tensor "${this.label}" has no memory`);
+    return this.#range;
+  }
+
+  get size(): number {
+    return elementCount(this.shape);
+  }
+
+  /** Elements on the host, after everything queued so far. For results and tests, not for a training step. */
+  async toArray(): Promise<Float32Array> {
+    return this.gpu.readFloats(this.range);
+  }
+}
+
+/** An uninitialised tensor in the current scope; whoever asks for it fills it completely. */
+export function emptyTensor(gpu: Gpu, shape: Shape, options: { label?: string; dtype?: DType } = {}): Tensor {
+  const label = options.label ?? "tensor";
+  return new Tensor(gpu, { shape, range: gpu.allocate(byteCount(shape), label), label, ...(options.dtype ? { dtype: options.dtype } : {}) });
+}
+
+/** A persistent tensor with host values (or uninitialised): parameters, step inputs, test data. */
+export function persistentTensor(
+  gpu: Gpu,
+  shape: Shape,
+  options: { data?: Float32Array | Uint32Array | Int32Array; label?: string; requiresGradient?: boolean; dtype?: DType } = {},
+): Tensor {
+  const label = options.label ?? "tensor";
+  const { data } = options;
+  if (data && data.length !== elementCount(shape)) {
+    throw new OpError({
+      code: "op/data-length",
+      message: `tensor "${label}" of shape ${shapeText(shape)} needs ${elementCount(shape)} values, got ${data.length}`,
+    });
+  }
+  const range = data ? gpu.upload(data, label) : gpu.persistent(byteCount(shape), label);
+  return new Tensor(gpu, {
+    shape,
+    range,
+    label,
+    requiresGradient: options.requiresGradient ?? false,
+    ...(options.dtype ? { dtype: options.dtype } : {}),
+  });
+}
+
+/** Batch rows [first, first + count) of a tensor, without a copy. The offset must satisfy the adapter's alignment. */
+export function batchView(tensor: Tensor, first: number, count: number): Tensor {
+  const [n, ...rest] = tensor.shape;
+  if (n === undefined || first < 0 || count < 1 || first + count > n) {
+    throw new OpError({
+      code: "op/view-range",
+      message: `batchView: rows ${first}..${first + count} of a tensor of shape ${shapeText(tensor.shape)}`,
+    });
+  }
+  const bytes = byteCount(rest);
+  const { allocation, offset } = tensor.range;
+  const start = offset + first * bytes;
+  const alignment = tensor.gpu.limits.minStorageBufferOffsetAlignment;
+  if (start % alignment !== 0) {
+    throw new OpError({
+      code: "op/view-alignment",
+      message: `batchView: offset ${start} of "${tensor.label}" is not a multiple of the adapter's ${alignment} bytes`,
+      fix: "use a batch or image size whose rows are a multiple of that",
+    });
+  }
+  return new Tensor(tensor.gpu, {
+    shape: [count, ...rest],
+    range: { allocation, offset: start, bytes: count * bytes },
+    dtype: tensor.dtype,
+    label: `${tensor.label}[${first}..]`,
+  });
+}
+
+/** The same elements under another shape. Not differentiable by itself; see ops/reshape. */
+export function reshapeView(tensor: Tensor, shape: Shape): Tensor {
+  if (elementCount(shape) !== tensor.size) {
+    throw new OpError({
+      code: "op/reshape",
+      message: `reshape of ${shapeText(tensor.shape)} to ${shapeText(shape)}: element counts differ`,
+    });
+  }
+  return new Tensor(tensor.gpu, { shape, range: tensor.range, dtype: tensor.dtype, label: tensor.label });
+}
+
+/** A learned tensor: a view into the flat parameter arena, with its gradient in the flat gradient arena. */
+export class Parameter extends Tensor {
+  /** Gradient, same shape. */
+  readonly gradient: Tensor;
+  /** False until a backward pass has written the gradient since the last zeroGradients(). */
+  gradientFilled = false;
+
+  constructor(gpu: Gpu, facts: { shape: Shape; range: BufferRange; gradientRange: BufferRange; label: string }) {
+    super(gpu, { shape: facts.shape, range: facts.range, label: facts.label, requiresGradient: true });
+    this.gradient = new Tensor(gpu, { shape: facts.shape, range: facts.gradientRange, label: `${facts.label}.gradient` });
+  }
+}

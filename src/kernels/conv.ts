@@ -1,0 +1,306 @@
+/**
+ * Convolution, its gradients and deconvolution as views of one GEMM: forward reads patches of x (a_patch), the input
+ * gradient and the deconvolution read patches by output parity from repacked weights, the weight gradient multiplies
+ * transposed patches with the output gradient. Activations [n, h, w, c], weights [kh, kw, ci, co].
+ */
+import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+import { type AdapterClass, type GemmForce, type GemmPlan, planGemm, planSplits } from "./gemm_plan.ts";
+
+/** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
+type ConvPhase = "conv" | "transposed";
+
+/** Geometry of a convolution y = conv(x): x is [batch, inH, inW, inC], y [batch, outH, outW, outC]. */
+export interface ConvShape {
+  batch: number;
+  inH: number;
+  inW: number;
+  inC: number;
+  outH: number;
+  outW: number;
+  outC: number;
+  kernelH: number;
+  kernelW: number;
+  strideH: number;
+  strideW: number;
+  padH: number;
+  padW: number;
+}
+
+/** Output side of a convolution. */
+export function convOutputSize(size: number, { kernel, stride, pad }: { kernel: number; stride: number; pad: number }): number {
+  return Math.floor((size + 2 * pad - kernel) / stride) + 1;
+}
+
+/** Direct-count operations (two per multiply-add) of one pass. */
+export function convFlops(shape: ConvShape): number {
+  return 2 * shape.batch * shape.outH * shape.outW * shape.outC * shape.kernelH * shape.kernelW * shape.inC;
+}
+
+const UNIFORMS = {
+  batch: "u32",
+  in_h: "u32",
+  in_w: "u32",
+  in_c: "u32",
+  out_h: "u32",
+  out_w: "u32",
+  columns: "u32",
+  kernel_h: "u32",
+  kernel_w: "u32",
+  stride_h: "u32",
+  stride_w: "u32",
+  pad_h: "u32",
+  pad_w: "u32",
+  row_offset: "u32",
+  splits: "u32",
+} as const;
+
+const SHARED = ["gemm/params.wgsl", "lib/scalar.wgsl", "gemm/b_rows.wgsl"];
+
+function pixelFragments(core: string, phase: ConvPhase): string[] {
+  return [core, ...SHARED, `gemm/phase_${phase}.wgsl`, "gemm/a_patch.wgsl", "gemm/c_pixels.wgsl"];
+}
+
+function plainKernel(core: string, phase: ConvPhase) {
+  return defineKernel({
+    name: `gemm/${phase}`,
+    fragments: [...pixelFragments(core, phase), "gemm/epilogue_none.wgsl"],
+    buffers: { a: "read", b: "read", c: "read_write" },
+    uniforms: UNIFORMS,
+  });
+}
+
+function biasKernel(core: string, phase: ConvPhase) {
+  return defineKernel({
+    name: `gemm/${phase}_bias`,
+    fragments: [...pixelFragments(core, phase), "gemm/epilogue_bias.wgsl"],
+    buffers: { a: "read", b: "read", c: "read_write", bias: "read" },
+    uniforms: UNIFORMS,
+  });
+}
+
+function weightKernel(core: string) {
+  return defineKernel({
+    name: "gemm/weight",
+    fragments: [core, ...SHARED, "gemm/phase_weight.wgsl", "gemm/a_patch_transposed.wgsl", "gemm/c_weight.wgsl"],
+    buffers: { a: "read", b: "read", c: "read_write" },
+    uniforms: UNIFORMS,
+  });
+}
+
+const packKernel = defineKernel({
+  name: "conv/pack_weights",
+  fragments: ["conv/pack_weights.wgsl", "lib/grid.wgsl"],
+  buffers: { w: "read", packed: "read_write" },
+  uniforms: {
+    kernel_h: "u32",
+    kernel_w: "u32",
+    in_c: "u32",
+    out_c: "u32",
+    stride_h: "u32",
+    stride_w: "u32",
+    pad_h: "u32",
+    pad_w: "u32",
+  },
+});
+
+const sumSlicesKernel = defineKernel({
+  name: "reduce/sum_slices",
+  fragments: ["reduce/sum_slices.wgsl", "lib/grid.wgsl"],
+  buffers: { x: "read", y: "read_write" },
+  uniforms: { count: "u32", slices: "u32" },
+});
+
+const columnSumKernel = defineKernel({
+  name: "reduce/column_partials",
+  fragments: ["reduce/column_partials.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  buffers: { x: "read", partials: "read_write" },
+  uniforms: { rows: "u32", columns: "u32", chunks: "u32" },
+});
+
+/** What the planner needs to know of this device. */
+export function adapterClass(gpu: Gpu): AdapterClass {
+  return {
+    software: gpu.info.kind !== "hardware",
+    subgroupSize: gpu.features.has("subgroups") ? gpu.info.subgroupSize : undefined,
+    maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
+    maxWorkgroups: gpu.limits.maxComputeWorkgroupsPerDimension,
+  };
+}
+
+/** The kernel's uniforms: what A gathers from and what C scatters to, which a transposed product swaps. */
+function uniformsOf(shape: ConvShape, phase: ConvPhase) {
+  const forward = phase === "conv";
+  return {
+    batch: shape.batch,
+    in_h: forward ? shape.inH : shape.outH,
+    in_w: forward ? shape.inW : shape.outW,
+    in_c: forward ? shape.inC : shape.outC,
+    out_h: forward ? shape.outH : shape.inH,
+    out_w: forward ? shape.outW : shape.inW,
+    columns: forward ? shape.outC : shape.inC,
+    kernel_h: shape.kernelH,
+    kernel_w: shape.kernelW,
+    stride_h: shape.strideH,
+    stride_w: shape.strideW,
+    pad_h: shape.padH,
+    pad_w: shape.padW,
+    row_offset: 0,
+    splits: 1,
+  };
+}
+
+/** Row tiles of a product as one or more dispatches: a grid axis carries at most 65 535 workgroups. */
+function rowSlices(rows: number, plan: GemmPlan, adapter: AdapterClass): { offset: number; count: number }[] {
+  const tiles = Math.ceil(rows / plan.tileRows);
+  const slices: { offset: number; count: number }[] = [];
+  for (let offset = 0; offset < tiles; offset += adapter.maxWorkgroups) {
+    slices.push({ offset, count: Math.min(adapter.maxWorkgroups, tiles - offset) });
+  }
+  return slices;
+}
+
+interface PixelsCall {
+  a: BufferRange;
+  b: BufferRange;
+  c: BufferRange;
+  bias?: BufferRange | undefined;
+  shape: ConvShape;
+  phase: ConvPhase;
+  force?: GemmForce | undefined;
+}
+
+function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall): void {
+  const adapter = adapterClass(gpu);
+  const uniforms = uniformsOf(shape, phase);
+  const parities = phase === "transposed" ? shape.strideH * shape.strideW : 1;
+  const rows =
+    phase === "transposed"
+      ? shape.batch * Math.ceil(shape.inH / shape.strideH) * Math.ceil(shape.inW / shape.strideW)
+      : shape.batch * shape.outH * shape.outW;
+  const depth = (uniforms.in_c * shape.kernelH * shape.kernelW) / parities;
+  const plan = planGemm({ rows, columns: uniforms.columns, depth, batch: parities }, adapter, force);
+  const columnTiles = Math.ceil(uniforms.columns / plan.tileColumns);
+  const slices = rowSlices(rows, plan, adapter);
+  for (const { offset, count } of slices) {
+    const call = {
+      uniforms: { ...uniforms, row_offset: offset },
+      spec: plan.spec,
+      workgroups: [columnTiles, count, parities] as const,
+      flops: convFlops(shape) / slices.length,
+    };
+    if (bias) gpu.run(biasKernel(plan.fragment, phase), { ...call, buffers: { a, b, c, bias } });
+    else gpu.run(plainKernel(plan.fragment, phase), { ...call, buffers: { a, b, c } });
+  }
+}
+
+/** Weights in the order in which a transposed product reads them: phases, reversed taps, [from, to] channels. */
+function packByParity(gpu: Gpu, { w, shape, swapChannels }: { w: BufferRange; shape: ConvShape; swapChannels: boolean }): BufferRange {
+  return packWeights(gpu, { w, shape, swapChannels, byParity: true });
+}
+
+function packWeights(
+  gpu: Gpu,
+  { w, shape, swapChannels, byParity }: { w: BufferRange; shape: ConvShape; swapChannels: boolean; byParity: boolean },
+): BufferRange {
+  const packed = gpu.allocate(w.bytes, "packed weights");
+  const count = shape.kernelH * shape.kernelW * shape.inC * shape.outC;
+  gpu.run(packKernel, {
+    buffers: { w, packed },
+    uniforms: {
+      kernel_h: shape.kernelH,
+      kernel_w: shape.kernelW,
+      in_c: shape.outC, // a transposed product contracts the channels of y and produces those of x
+      out_c: shape.inC,
+      stride_h: shape.strideH,
+      stride_w: shape.strideW,
+      pad_h: shape.padH,
+      pad_w: shape.padW,
+    },
+    spec: { SWAP_CHANNELS: swapChannels, BY_PARITY: byParity },
+    workgroups: linearGrid(count, 64),
+  });
+  return packed;
+}
+
+/** y = conv(x, w) + bias. Ranges: x [batch, inH, inW, inC], w [kh, kw, inC, outC], bias [outC], y [batch, outH, outW, outC]. */
+export function convForward(
+  gpu: Gpu,
+  { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
+): void {
+  runPixels(gpu, { a: x, b: w, c: y, bias, shape, phase: "conv", force });
+}
+
+/** gradX = transposed conv of gradY with w [kh, kw, inC, outC]. */
+export function convGradInput(
+  gpu: Gpu,
+  { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
+): void {
+  const packed = packByParity(gpu, { w, shape, swapChannels: true });
+  runPixels(gpu, { a: gradY, b: packed, c: gradX, shape, phase: "transposed", force });
+}
+
+/** gradW = patches(x) transposed times gradY, [kh, kw, inC, outC]; with `swapped` [kh, kw, outC, inC], a deconvolution's order. */
+export function convGradWeight(
+  gpu: Gpu,
+  { x, gradY, gradW, shape, swapped, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: ConvShape; swapped?: boolean; force?: GemmForce },
+): void {
+  const adapter = adapterClass(gpu);
+  const rows = shape.kernelH * shape.kernelW * shape.inC;
+  const problem = { rows, columns: shape.outC, depth: shape.batch * shape.outH * shape.outW, batch: 1 };
+  const plan = planGemm(problem, adapter, force);
+  const splits = planSplits(problem, plan, adapter, force);
+  const partial = splits > 1 ? gpu.allocate(splits * gradW.bytes, "weight gradient slices") : gradW;
+  const columnTiles = Math.ceil(shape.outC / plan.tileColumns);
+  const slices = rowSlices(rows, plan, adapter);
+  for (const { offset, count } of slices) {
+    gpu.run(weightKernel(plan.fragment), {
+      buffers: { a: x, b: gradY, c: partial },
+      uniforms: { ...uniformsOf(shape, "conv"), row_offset: offset, splits },
+      spec: { ...plan.spec, TRANSPOSED: swapped ?? false },
+      workgroups: [columnTiles, count, splits],
+      flops: convFlops(shape) / slices.length,
+    });
+  }
+  if (splits > 1) {
+    const count = rows * shape.outC;
+    gpu.run(sumSlicesKernel, { buffers: { x: partial, y: gradW }, uniforms: { count, slices: splits }, workgroups: linearGrid(count, 64) });
+  }
+}
+
+/**
+ * y = deconv(x, w) + bias: the transposed product of the convolution that maps y to x. `shape` is that convolution's
+ * (its input is y, its output is x); w is [kh, kw, channels of x, channels of y].
+ */
+export function deconvForward(
+  gpu: Gpu,
+  { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
+): void {
+  const packed = packByParity(gpu, { w, shape, swapChannels: false });
+  runPixels(gpu, { a: x, b: packed, c: y, bias, shape, phase: "transposed", force });
+}
+
+/** gradX = conv of gradY with w's channels swapped; `shape` as for deconvForward. */
+export function deconvGradInput(
+  gpu: Gpu,
+  { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
+): void {
+  const packed = packWeights(gpu, { w, shape: { ...shape, inC: shape.outC, outC: shape.inC }, swapChannels: true, byParity: false });
+  runPixels(gpu, { a: gradY, b: packed, c: gradX, shape, phase: "conv", force });
+}
+
+/** gradW of a deconvolution, [kh, kw, channels of x, channels of y]. */
+export function deconvGradWeight(
+  gpu: Gpu,
+  { x, gradY, gradW, shape, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: ConvShape; force?: GemmForce },
+): void {
+  convGradWeight(gpu, { x: gradY, gradY: x, gradW, shape, swapped: true, ...(force ? { force } : {}) });
+}
+
+/** out[column] = sum over rows of x[rows, columns]: the gradient of a bias. Two passes in a fixed order. */
+export function columnSum(gpu: Gpu, { x, out, rows, columns }: { x: BufferRange; out: BufferRange; rows: number; columns: number }): void {
+  const chunks = Math.max(1, Math.min(256, Math.ceil(rows / 64)));
+  const partials = gpu.allocate(4 * chunks * columns, "column partials");
+  gpu.run(columnSumKernel, { buffers: { x, partials }, uniforms: { rows, columns, chunks }, workgroups: linearGrid(chunks * columns, 64) });
+  gpu.run(sumSlicesKernel, { buffers: { x: partials, y: out }, uniforms: { count: columns, slices: chunks }, workgroups: linearGrid(columns, 64) });
+}

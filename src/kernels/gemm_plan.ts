@@ -1,0 +1,83 @@
+/**
+ * The planner of the GEMM family: numbers in, algorithm out. Pure, so that its tests need no GPU; `force` lets a test
+ * or a bench pick any algorithm.
+ */
+
+/** What the planner knows of an adapter. */
+export interface AdapterClass {
+  /** Software drivers run lanes as CPU vectors: workgroup memory and barriers cost, broadcast is cheap. */
+  software: boolean;
+  /** Size of a subgroup where it is fixed and subgroups are available. */
+  subgroupSize: number | undefined;
+  maxInvocations: number;
+  maxWorkgroups: number;
+}
+
+/** C[rows, columns] = A[rows, depth] B[depth, columns], `batch` times (phases). */
+export interface GemmProblem {
+  rows: number;
+  columns: number;
+  depth: number;
+  batch: number;
+}
+
+export type GemmCore = "lanes" | "tile";
+
+export interface GemmPlan {
+  core: GemmCore;
+  fragment: string;
+  spec: Record<string, number>;
+  tileRows: number;
+  tileColumns: number;
+}
+
+/** Overrides for tests, benches and the tuner. */
+export interface GemmForce {
+  core?: GemmCore;
+  spec?: Record<string, number>;
+  splits?: number;
+}
+
+const LANES_FRAGMENT = "gemm/core_lanes.wgsl";
+const TILE_FRAGMENT = "gemm/core_tile.wgsl";
+
+function lanesPlan(problem: GemmProblem, lanes: number, force: GemmForce | undefined): GemmPlan {
+  // 16 accumulators of one vector each: 8 rows by 2 column vectors on 8 lanes, 16 by 4 on 4 lanes (gpu notes of bench).
+  const narrow = problem.columns <= lanes;
+  const rows = lanes <= 4 ? 16 : narrow ? 16 : 8;
+  const columns = narrow ? 1 : lanes <= 4 ? 4 : 2;
+  const spec = { LANES: lanes, ROWS: rows, COLUMNS: columns, ...force?.spec };
+  return { core: "lanes", fragment: LANES_FRAGMENT, spec, tileRows: spec.ROWS, tileColumns: spec.LANES * spec.COLUMNS };
+}
+
+function tilePlan(problem: GemmProblem, adapter: AdapterClass, force: GemmForce | undefined): GemmPlan {
+  const wide = problem.columns > 32 && adapter.maxInvocations >= 256;
+  const base = wide
+    ? { TILE_ROWS: 64, TILE_COLUMNS: 64, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 }
+    : { TILE_ROWS: 64, TILE_COLUMNS: 32, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 };
+  const spec = { ...base, ...force?.spec };
+  return { core: "tile", fragment: TILE_FRAGMENT, spec, tileRows: spec.TILE_ROWS, tileColumns: spec.TILE_COLUMNS };
+}
+
+/** Chooses core and tile sizes. */
+export function planGemm(problem: GemmProblem, adapter: AdapterClass, force?: GemmForce): GemmPlan {
+  const lanesPossible = adapter.subgroupSize !== undefined && adapter.subgroupSize >= 4;
+  const core = force?.core ?? (adapter.software && lanesPossible ? "lanes" : "tile");
+  if (core === "lanes") {
+    if (!adapter.subgroupSize) throw new Error("the lanes core needs subgroups of a fixed size");
+    return lanesPlan(problem, adapter.subgroupSize, force);
+  }
+  return tilePlan(problem, adapter, force);
+}
+
+/**
+ * How many slices the depth of a weight gradient is cut into: enough workgroups to fill the device, at least
+ * MIN_SLICE pixels a slice, and one slice where the product alone fills it.
+ */
+export function planSplits(problem: GemmProblem, plan: GemmPlan, adapter: AdapterClass, force?: GemmForce): number {
+  if (force?.splits) return force.splits;
+  const groups = Math.ceil(problem.rows / plan.tileRows) * Math.ceil(problem.columns / plan.tileColumns);
+  const wanted = adapter.software ? 16 : 1056;
+  const minSlice = 256;
+  return Math.max(1, Math.min(Math.floor(wanted / groups), Math.floor(problem.depth / minSlice), 64));
+}

@@ -1,0 +1,198 @@
+/**
+ * Batch normalisation with statistics per contiguous group of the batch, fused with a following relu and a residual add.
+ * A tensor is seen as [groups * rows, channels]; rows = images of a group times pixels.
+ */
+import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+
+/** Sizes of a grouped batchnorm. */
+export interface BatchnormShape {
+  groups: number;
+  /** Rows of one group. */
+  rows: number;
+  channels: number;
+}
+
+/** Where a layer's statistics live in its network's arenas ([slots, 2, channels of all layers] and [2, ...]). */
+export interface StatisticsPlace {
+  running: BufferRange;
+  batch: BufferRange;
+  /** Channels of all layers together, and where this layer begins. */
+  arenaChannels: number;
+  arenaOffset: number;
+}
+
+/** A fused tail: what follows the normalisation in the same pass over memory. */
+export interface BatchnormTail {
+  relu: boolean;
+  residual?: BufferRange | undefined;
+}
+
+const SIZES = { groups: "u32", rows: "u32", channels: "u32", chunks: "u32" } as const;
+const LIBRARY = ["lib/grid.wgsl", "lib/scalar.wgsl"];
+const WORKGROUP = 64;
+
+const statsKernel = defineKernel({
+  name: "batchnorm/stats",
+  fragments: ["batchnorm/stats.wgsl", ...LIBRARY],
+  buffers: { x: "read", partials: "read_write" },
+  uniforms: SIZES,
+});
+const finishStatsKernel = defineKernel({
+  name: "batchnorm/finish_stats",
+  fragments: ["batchnorm/finish_stats.wgsl", ...LIBRARY],
+  buffers: { x: "read", partials: "read", moments: "read_write", batch_stats: "read_write" },
+  uniforms: { ...SIZES, slot: "u32", arena_channels: "u32", arena_offset: "u32", epsilon: "f32" },
+});
+const runningMomentsKernel = defineKernel({
+  name: "batchnorm/running_moments",
+  fragments: ["batchnorm/running_moments.wgsl", "lib/grid.wgsl"],
+  buffers: { running: "read", moments: "read_write" },
+  uniforms: { channels: "u32", arena_channels: "u32", arena_offset: "u32", epsilon: "f32" },
+});
+const runningUpdateKernel = defineKernel({
+  name: "batchnorm/running_update",
+  fragments: ["batchnorm/running_update.wgsl", "lib/grid.wgsl"],
+  buffers: { batch_stats: "read", running: "read_write" },
+  uniforms: { count: "u32", slot: "u32", momentum: "f32" },
+});
+const APPLY_BUFFERS = { x: "read", moments: "read", gamma: "read", beta: "read", y: "read_write" } as const;
+const applyKernel = defineKernel({
+  name: "batchnorm/apply",
+  fragments: ["batchnorm/apply.wgsl", "batchnorm/residual_none.wgsl", ...LIBRARY],
+  buffers: APPLY_BUFFERS,
+  uniforms: SIZES,
+});
+const applyAddKernel = defineKernel({
+  name: "batchnorm/apply_add",
+  fragments: ["batchnorm/apply.wgsl", "batchnorm/residual_add.wgsl", ...LIBRARY],
+  buffers: { ...APPLY_BUFFERS, residual: "read" },
+  uniforms: SIZES,
+});
+const backwardSumsKernel = defineKernel({
+  name: "batchnorm/backward_sums",
+  fragments: ["batchnorm/backward_sums.wgsl", ...LIBRARY],
+  buffers: { x: "read", y: "read", dy: "read", moments: "read", partials: "read_write" },
+  uniforms: SIZES,
+});
+const finishBackwardKernel = defineKernel({
+  name: "batchnorm/finish_backward",
+  fragments: ["batchnorm/finish_backward.wgsl", "lib/grid.wgsl"],
+  buffers: { partials: "read", means: "read_write", dgamma: "read_write", dbeta: "read_write" },
+  uniforms: SIZES,
+});
+const BACKWARD_BUFFERS = { x: "read", y: "read", dy: "read", moments: "read", means: "read", gamma: "read", dx: "read_write" } as const;
+const backwardApplyKernel = defineKernel({
+  name: "batchnorm/backward_apply",
+  fragments: ["batchnorm/backward_apply.wgsl", "batchnorm/residual_gradient_none.wgsl", ...LIBRARY],
+  buffers: BACKWARD_BUFFERS,
+  uniforms: SIZES,
+});
+const backwardApplyAddKernel = defineKernel({
+  name: "batchnorm/backward_apply_add",
+  fragments: ["batchnorm/backward_apply.wgsl", "batchnorm/residual_gradient_store.wgsl", ...LIBRARY],
+  buffers: { ...BACKWARD_BUFFERS, dresidual: "read_write" },
+  uniforms: SIZES,
+});
+
+/**
+ * How many parts the rows of a group are cut into. Few enough that a part amortises its start and the fixed-order sum
+ * of the parts stays short, enough to fill a device.
+ */
+export function chunkCount({ groups, rows, channels }: BatchnormShape): number {
+  const wanted = Math.ceil(65536 / (groups * channels));
+  return Math.max(1, Math.min(wanted, Math.ceil(rows / 32), 256));
+}
+
+function launch(shape: BatchnormShape) {
+  const chunks = chunkCount(shape);
+  return { uniforms: { ...shape, chunks }, workgroups: linearGrid(shape.groups * chunks * shape.channels, WORKGROUP), chunks };
+}
+
+/** Mean and 1/sqrt(var + eps) of each group, [groups, channels] pairs; the batch statistics go to slots slot, slot+1, ... */
+export function batchMoments(
+  gpu: Gpu,
+  { x, shape, place, slot, epsilon }: { x: BufferRange; shape: BatchnormShape; place: StatisticsPlace; slot: number; epsilon: number },
+): BufferRange {
+  const { uniforms, workgroups, chunks } = launch(shape);
+  const partials = gpu.allocate(8 * shape.groups * chunks * shape.channels, "batchnorm partials");
+  const moments = gpu.allocate(8 * shape.groups * shape.channels, "batchnorm moments");
+  gpu.run(statsKernel, { buffers: { x, partials }, uniforms, workgroups });
+  gpu.run(finishStatsKernel, {
+    buffers: { x, partials, moments, batch_stats: place.batch },
+    uniforms: { ...uniforms, slot, arena_channels: place.arenaChannels, arena_offset: place.arenaOffset, epsilon },
+    workgroups: linearGrid(shape.groups * shape.channels, WORKGROUP),
+  });
+  return moments;
+}
+
+/** Moments of the running statistics, [channels] pairs: evaluation. */
+export function runningMoments(gpu: Gpu, { channels, place, epsilon }: { channels: number; place: StatisticsPlace; epsilon: number }): BufferRange {
+  const moments = gpu.allocate(8 * channels, "batchnorm moments");
+  gpu.run(runningMomentsKernel, {
+    buffers: { running: place.running, moments },
+    uniforms: { channels, arena_channels: place.arenaChannels, arena_offset: place.arenaOffset, epsilon },
+    workgroups: linearGrid(channels, WORKGROUP),
+  });
+  return moments;
+}
+
+/** Folds the batch statistics of one slot into the running averages of all layers. */
+export function updateRunning(
+  gpu: Gpu,
+  { running, batch, count, slot, momentum }: { running: BufferRange; batch: BufferRange; count: number; slot: number; momentum: number },
+): void {
+  gpu.run(runningUpdateKernel, {
+    buffers: { batch_stats: batch, running },
+    uniforms: { count, slot, momentum },
+    workgroups: linearGrid(count, WORKGROUP),
+  });
+}
+
+/** Normalises, scales, shifts, and applies the tail. */
+export function batchnormApply(
+  gpu: Gpu,
+  call: { x: BufferRange; moments: BufferRange; sharedMoments: boolean; gamma: BufferRange; beta: BufferRange; y: BufferRange; shape: BatchnormShape; tail: BatchnormTail },
+): void {
+  const { x, moments, gamma, beta, y, shape, tail } = call;
+  const { uniforms, workgroups } = launch(shape);
+  const spec = { RELU: tail.relu, ADD: tail.residual !== undefined, SHARED_MOMENTS: call.sharedMoments };
+  const buffers = { x, moments, gamma, beta, y };
+  if (tail.residual) gpu.run(applyAddKernel, { buffers: { ...buffers, residual: tail.residual }, uniforms, spec, workgroups });
+  else gpu.run(applyKernel, { buffers, uniforms, spec, workgroups });
+}
+
+/** Gradients of batchnormApply; with `frozen` the moments are constants (evaluation statistics). */
+export function batchnormBackward(
+  gpu: Gpu,
+  call: {
+    x: BufferRange;
+    y: BufferRange;
+    gradY: BufferRange;
+    moments: BufferRange;
+    gamma: BufferRange;
+    gradX: BufferRange;
+    gradGamma: BufferRange;
+    gradBeta: BufferRange;
+    gradResidual?: BufferRange | undefined;
+    shape: BatchnormShape;
+    relu: boolean;
+    frozen: boolean;
+  },
+): void {
+  const { x, y, gradY: dy, moments, gamma, gradX: dx, shape, relu, frozen } = call;
+  const { uniforms, workgroups, chunks } = launch(shape);
+  const partials = gpu.allocate(8 * shape.groups * chunks * shape.channels, "batchnorm partials");
+  const means = gpu.allocate(8 * shape.groups * shape.channels, "batchnorm means");
+  const spec = { RELU: relu, SHARED_MOMENTS: frozen };
+  gpu.run(backwardSumsKernel, { buffers: { x, y, dy, moments, partials }, uniforms, spec, workgroups });
+  gpu.run(finishBackwardKernel, {
+    buffers: { partials, means, dgamma: call.gradGamma, dbeta: call.gradBeta },
+    uniforms,
+    spec: { FROZEN: frozen },
+    workgroups: linearGrid(shape.channels, WORKGROUP),
+  });
+  const buffers = { x, y, dy, moments, means, gamma, dx };
+  if (call.gradResidual) gpu.run(backwardApplyAddKernel, { buffers: { ...buffers, dresidual: call.gradResidual }, uniforms, spec, workgroups });
+  else gpu.run(backwardApplyKernel, { buffers, uniforms, spec, workgroups });
+}

@@ -1,0 +1,127 @@
+/** Residual backbones with torchvision's names: 18, 34 basic; 50, 101, 152 bottleneck; 10 is a small basic one. */
+import { type Initialiser, normal, uniformFanIn } from "../nn/init.ts";
+import { Batchnorm, Conv2d, type Pass } from "../nn/layers.ts";
+import type { ParameterStore } from "../nn/store.ts";
+import { maxpool } from "../ops/maxpool.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Blocks per stage by depth; 10 has one basic block a stage and is ours, for small runs. */
+export const RESNET_DEPTHS = {
+  10: { block: "basic", blocks: [1, 1, 1, 1] },
+  18: { block: "basic", blocks: [2, 2, 2, 2] },
+  34: { block: "basic", blocks: [3, 4, 6, 3] },
+  50: { block: "bottleneck", blocks: [3, 4, 6, 3] },
+  101: { block: "bottleneck", blocks: [3, 4, 23, 3] },
+  152: { block: "bottleneck", blocks: [3, 8, 36, 3] },
+} as const;
+
+export type ResnetDepth = keyof typeof RESNET_DEPTHS;
+
+/** How convolutions start: "pose" is N(0, 0.001), the source systems without a pretrained file; "framework" is PyTorch's default. */
+export type ConvStart = "pose" | "framework";
+
+/** Initialiser of a convolution weight. */
+export function convInitialiser(start: ConvStart, facts: { from: number; kernel: number }): Initialiser {
+  return start === "pose" ? normal(0.001) : uniformFanIn(facts.from * facts.kernel * facts.kernel);
+}
+
+/** Convolution without bias, then batchnorm: the unit of all these networks. */
+export class ConvBatchnorm {
+  readonly #conv: Conv2d;
+  readonly #batchnorm: Batchnorm;
+
+  constructor(
+    store: ParameterStore,
+    names: { conv: string; batchnorm: string },
+    facts: { from: number; to: number; kernel: number; stride?: number; start: ConvStart },
+  ) {
+    const { from, to, kernel, stride } = facts;
+    this.#conv = new Conv2d(store, names.conv, {
+      from,
+      to,
+      kernel,
+      ...(stride ? { stride } : {}),
+      padding: (kernel - 1) >> 1,
+      initialise: convInitialiser(facts.start, facts),
+    });
+    this.#batchnorm = new Batchnorm(store, names.batchnorm, to);
+  }
+
+  forward(x: Tensor, pass: Pass, tail: { relu?: boolean; residual?: Tensor } = {}): Tensor {
+    return this.#batchnorm.forward(this.#conv.forward(x), pass, tail);
+  }
+}
+
+/** A residual block: basic (3×3, 3×3) or bottleneck (1×1, 3×3 with the stride, 1×1 to four times the planes). */
+export class ResidualBlock {
+  readonly #units: ConvBatchnorm[];
+  readonly #shortcut: ConvBatchnorm | undefined;
+
+  constructor(
+    store: ParameterStore,
+    name: string,
+    facts: { block: "basic" | "bottleneck"; from: number; planes: number; stride: number; start: ConvStart },
+  ) {
+    const { block, from, planes, stride, start } = facts;
+    const to = block === "basic" ? planes : 4 * planes;
+    const unit = (i: number, shape: { from: number; to: number; kernel: number; stride?: number }) =>
+      new ConvBatchnorm(store, { conv: `${name}.conv${i}`, batchnorm: `${name}.bn${i}` }, { ...shape, start });
+    this.#units =
+      block === "basic"
+        ? [unit(1, { from, to: planes, kernel: 3, stride }), unit(2, { from: planes, to, kernel: 3 })]
+        : [unit(1, { from, to: planes, kernel: 1 }), unit(2, { from: planes, to: planes, kernel: 3, stride }), unit(3, { from: planes, to, kernel: 1 })];
+    this.#shortcut =
+      stride !== 1 || from !== to
+        ? new ConvBatchnorm(store, { conv: `${name}.downsample.0`, batchnorm: `${name}.downsample.1` }, { from, to, kernel: 1, stride, start })
+        : undefined;
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    const residual = this.#shortcut ? this.#shortcut.forward(x, pass) : x;
+    let y = x;
+    this.#units.forEach((unit, i) => {
+      y = unit.forward(y, pass, i === this.#units.length - 1 ? { relu: true, residual } : { relu: true });
+    });
+    return y;
+  }
+}
+
+/** Stem and four stages. Input [n, h, w, 3], output [n, h/32, w/32, channels]. */
+export class Resnet {
+  readonly #stem: ConvBatchnorm;
+  readonly #stages: ResidualBlock[][];
+  /** Channels of the output. */
+  readonly channels: number;
+
+  constructor(store: ParameterStore, prefix: string, facts: { depth: ResnetDepth; width: number; start: ConvStart }) {
+    const { block, blocks } = RESNET_DEPTHS[facts.depth];
+    const { width, start } = facts;
+    this.#stem = new ConvBatchnorm(
+      store,
+      { conv: `${prefix}conv1`, batchnorm: `${prefix}bn1` },
+      { from: 3, to: width, kernel: 7, stride: 2, start },
+    );
+    let from = width;
+    this.#stages = blocks.map((count, stage) => {
+      const planes = width * 2 ** stage;
+      return Array.from({ length: count }, (_, i) => {
+        const unit = new ResidualBlock(store, `${prefix}layer${stage + 1}.${i}`, {
+          block,
+          from,
+          planes,
+          stride: stage > 0 && i === 0 ? 2 : 1,
+          start,
+        });
+        from = block === "basic" ? planes : 4 * planes;
+        return unit;
+      });
+    });
+    this.channels = from;
+  }
+
+  forward(x: Tensor, pass: Pass): Tensor {
+    let y = maxpool(this.#stem.forward(x, pass, { relu: true }), { kernel: 3, stride: 2, padding: 1 });
+    for (const stage of this.#stages) for (const block of stage) y = block.forward(y, pass);
+    return y;
+  }
+}

@@ -1,0 +1,85 @@
+/** Layers: declare their tensors in a store under PyTorch's names, and apply ops. */
+import { batchnorm } from "../ops/batchnorm.ts";
+import { conv2d } from "../ops/conv2d.ts";
+import { deconv2d } from "../ops/deconv2d.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { constant, type Initialiser } from "./init.ts";
+import type { ParameterStore } from "./store.ts";
+
+/** How a pass through a network treats batchnorm: see ops/batchnorm. */
+export interface Pass {
+  training: boolean;
+  groups: number;
+  slot: number;
+}
+
+/** Evaluation: running statistics. */
+export const EVALUATION: Pass = { training: false, groups: 1, slot: 0 };
+
+export interface ConvFacts {
+  from: number;
+  to: number;
+  kernel: number;
+  stride?: number;
+  padding?: number;
+  initialise: Initialiser;
+  /** Initial bias; without it the layer has none. */
+  bias?: Initialiser;
+}
+
+/** Convolution, weight [k, k, from, to]. */
+export class Conv2d {
+  readonly #weight;
+  readonly #bias;
+  readonly #stride: number;
+  readonly #padding: number;
+
+  constructor(store: ParameterStore, name: string, facts: ConvFacts) {
+    const { from, to, kernel } = facts;
+    this.#weight = store.declare({ name: `${name}.weight`, shape: [kernel, kernel, from, to], kind: "conv", initialise: facts.initialise });
+    this.#bias = facts.bias ? store.declare({ name: `${name}.bias`, shape: [to], kind: "vector", initialise: facts.bias }) : undefined;
+    this.#stride = facts.stride ?? 1;
+    this.#padding = facts.padding ?? 0;
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv2d(x, this.#weight(), { bias: this.#bias?.(), stride: this.#stride, padding: this.#padding });
+  }
+}
+
+/** Transposed convolution with stride 2, weight [k, k, from, to]; doubles both sides for kernels 4, 3 and 2. */
+export class Deconv2d {
+  readonly #weight;
+  readonly #bias;
+  readonly #padding: number;
+  readonly #outputPadding: number;
+
+  constructor(store: ParameterStore, name: string, facts: ConvFacts) {
+    const { from, to, kernel } = facts;
+    this.#weight = store.declare({ name: `${name}.weight`, shape: [kernel, kernel, from, to], kind: "deconv", initialise: facts.initialise });
+    this.#bias = facts.bias ? store.declare({ name: `${name}.bias`, shape: [to], kind: "vector", initialise: facts.bias }) : undefined;
+    this.#padding = facts.padding ?? 0;
+    this.#outputPadding = kernel === 3 ? 1 : 0;
+  }
+
+  forward(x: Tensor): Tensor {
+    return deconv2d(x, this.#weight(), { bias: this.#bias?.(), stride: 2, padding: this.#padding, outputPadding: this.#outputPadding });
+  }
+}
+
+/** Batch normalisation with an optional residual and relu in the same pass over memory. */
+export class Batchnorm {
+  readonly #gamma;
+  readonly #beta;
+  readonly #place;
+
+  constructor(store: ParameterStore, name: string, channels: number) {
+    this.#gamma = store.declare({ name: `${name}.weight`, shape: [channels], kind: "vector", initialise: constant(1) });
+    this.#beta = store.declare({ name: `${name}.bias`, shape: [channels], kind: "vector", initialise: constant(0) });
+    this.#place = store.declareStatistics({ name, channels });
+  }
+
+  forward(x: Tensor, pass: Pass, tail: { relu?: boolean; residual?: Tensor } = {}): Tensor {
+    return batchnorm(x, { gamma: this.#gamma(), beta: this.#beta(), place: this.#place(), ...pass, ...tail });
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The memory of one network: parameters in one flat arena (gradients in another), running statistics of all batchnorms
+ * in a third, the batch statistics of a step's passes in a fourth. So an optimiser is one dispatch, a checkpoint one
+ * read, and the running averages of all layers one dispatch per pass.
+ */
+import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { fill } from "../kernels/elementwise.ts";
+import { type StatisticsPlace, updateRunning } from "../kernels/batchnorm.ts";
+import { Random, STREAM } from "../random.ts";
+import { byteCount, elementCount, Parameter, type Shape } from "../tensor/tensor.ts";
+import type { Initialiser } from "./init.ts";
+
+/** How a stored tensor is laid out in PyTorch's files; see interop/layout. */
+export type WeightKind = "conv" | "deconv" | "vector";
+
+/** One learned tensor, before memory exists. */
+export interface ParameterDeclaration {
+  name: string;
+  shape: Shape;
+  kind: WeightKind;
+  initialise: Initialiser;
+}
+
+/** One batchnorm's statistics. */
+export interface StatisticsDeclaration {
+  name: string;
+  channels: number;
+}
+
+const BATCHNORM_MOMENTUM = 0.1;
+
+/** Passes of one step that may leave statistics behind. */
+const SLOTS = 16;
+
+/** Declares, then materialises; after that hands out parameters and keeps the arenas. */
+export class ParameterStore {
+  readonly #declared: ParameterDeclaration[] = [];
+  readonly #statistics: (StatisticsDeclaration & { offset: number })[] = [];
+  readonly #parameters = new Map<string, Parameter>();
+  #channels = 0;
+  #memory: { gpu: Gpu; parameters: BufferRange; gradients: BufferRange; running: BufferRange; batch: BufferRange } | undefined;
+  /** Batches seen by every batchnorm so far (PyTorch's num_batches_tracked). */
+  batchesTracked = 0;
+
+  /** Registers a learned tensor; returns how to get it once memory exists. */
+  declare(declaration: ParameterDeclaration): () => Parameter {
+    if (this.#memory) throw new Error(`parameter ${declaration.name} declared after materialise()`);
+    this.#declared.push(declaration);
+    return () => this.parameter(declaration.name);
+  }
+
+  /** Registers a batchnorm's statistics. */
+  declareStatistics(declaration: StatisticsDeclaration): () => StatisticsPlace {
+    const offset = this.#channels;
+    this.#channels += declaration.channels;
+    this.#statistics.push({ ...declaration, offset });
+    return () => {
+      const { running, batch } = this.#required();
+      return { running, batch, arenaChannels: this.#channels, arenaOffset: offset };
+    };
+  }
+
+  /** Allocates the arenas and fills them from the seed: every tensor's values depend on its name and the seed alone. */
+  materialise(gpu: Gpu, seed: number): void {
+    const alignment = gpu.limits.minStorageBufferOffsetAlignment;
+    let bytes = 0;
+    const offsets = this.#declared.map(({ shape }) => {
+      const offset = bytes;
+      bytes += Math.ceil(byteCount(shape) / alignment) * alignment;
+      return offset;
+    });
+    const parameters = gpu.persistent(bytes, "parameters");
+    const gradients = gpu.persistent(bytes, "gradients");
+    fill(gpu, { out: gradients, count: bytes / 4, value: 0 });
+    const values = new Float32Array(bytes / 4);
+    this.#declared.forEach((declaration, i) => {
+      const offset = offsets[i] as number;
+      const size = byteCount(declaration.shape);
+      const random = new Random({ seed, stream: STREAM.weights, index: hashName(declaration.name) });
+      declaration.initialise(values.subarray(offset / 4, (offset + size) / 4), random);
+      this.#parameters.set(
+        declaration.name,
+        new Parameter(gpu, {
+          shape: declaration.shape,
+          label: declaration.name,
+          range: { allocation: parameters.allocation, offset, bytes: size },
+          gradientRange: { allocation: gradients.allocation, offset, bytes: size },
+        }),
+      );
+    });
+    gpu.write(parameters, values);
+    const count = Math.max(1, 2 * this.#channels);
+    const running = gpu.upload(new Float32Array(count).fill(0, 0, this.#channels).fill(1, this.#channels), "running statistics");
+    const batch = gpu.persistent(4 * SLOTS * count, "batch statistics");
+    fill(gpu, { out: batch, count: SLOTS * count, value: 0 });
+    this.#memory = { gpu, parameters, gradients, running, batch };
+  }
+
+  #required() {
+    if (!this.#memory) throw new Error("the network has no memory yet: call materialise() first");
+    return this.#memory;
+  }
+
+  get gpu(): Gpu {
+    return this.#required().gpu;
+  }
+
+  get declarations(): readonly ParameterDeclaration[] {
+    return this.#declared;
+  }
+
+  get statisticsDeclarations(): readonly (StatisticsDeclaration & { offset: number })[] {
+    return this.#statistics;
+  }
+
+  /** Number of learned values, without alignment gaps. */
+  get parameterCount(): number {
+    return this.#declared.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  }
+
+  parameter(name: string): Parameter {
+    const parameter = this.#parameters.get(name);
+    if (!parameter) throw new Error(`no parameter "${name}"`);
+    return parameter;
+  }
+
+  get parameters(): Parameter[] {
+    return [...this.#parameters.values()];
+  }
+
+  /** The flat arenas, alignment gaps included (they hold zeros and stay zero). */
+  get parameterArena(): BufferRange {
+    return this.#required().parameters;
+  }
+
+  get gradientArena(): BufferRange {
+    return this.#required().gradients;
+  }
+
+  get runningArena(): BufferRange {
+    return this.#required().running;
+  }
+
+  /** Forgets the gradients; the next backward pass overwrites them. */
+  zeroGradients(): void {
+    for (const parameter of this.#parameters.values()) parameter.gradientFilled = false;
+  }
+
+  /** Writes zeros where no backward pass has left a gradient, so that an optimiser may read the whole arena. */
+  completeGradients(): void {
+    for (const { gradient, gradientFilled } of this.#parameters.values()) {
+      if (!gradientFilled) fill(gradient.gpu, { out: gradient.range, count: gradient.size, value: 0 });
+    }
+  }
+
+  /** Folds the statistics of the given passes into the running averages, in that order. */
+  updateRunning(slots: readonly number[]): void {
+    const { gpu, running, batch } = this.#required();
+    const count = 2 * this.#channels;
+    if (count === 0) return;
+    for (const slot of slots) updateRunning(gpu, { running, batch, count, slot, momentum: BATCHNORM_MOMENTUM });
+  }
+}
+
+/** FNV-1a of a name, 32 bits. */
+function hashName(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
+  return hash;
+}

@@ -1,0 +1,121 @@
+/** Batch normalisation over all but the last axis, with statistics per contiguous group of the batch. */
+import { defineOp } from "../autograd/op.ts";
+import { OpError } from "../error.ts";
+import { batchMoments, batchnormApply, batchnormBackward, type BatchnormShape, runningMoments, type StatisticsPlace } from "../kernels/batchnorm.ts";
+import type { BufferRange } from "../gpu/device.ts";
+import { type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
+
+/** How a pass normalises. */
+export interface BatchnormMode {
+  /** True: statistics of the batch, recorded in the slots of this pass; false: running statistics. */
+  training: boolean;
+  /** Contiguous equal slices of the batch, each normalised by its own statistics. */
+  groups: number;
+  /** Slot of the first group's statistics. */
+  slot: number;
+}
+
+/** Attributes of a batchnorm call. */
+export interface BatchnormOptions extends BatchnormMode {
+  gamma: Tensor;
+  beta: Tensor;
+  place: StatisticsPlace;
+  epsilon?: number;
+  /** Added after the normalisation, before the relu; the shape of x. */
+  residual?: Tensor | undefined;
+  relu?: boolean;
+}
+
+interface Attributes extends BatchnormMode {
+  place: StatisticsPlace;
+  epsilon: number;
+  relu: boolean;
+}
+
+interface Saved {
+  moments: BufferRange;
+  shape: BatchnormShape;
+}
+
+function sizes(x: Shape, groups: number): BatchnormShape {
+  const channels = x.at(-1) ?? 0;
+  const rows = x.slice(0, -1).reduce((product, size) => product * size, 1);
+  return { groups, rows: rows / groups, channels };
+}
+
+const op = defineOp<Attributes, Saved>({
+  name: "batchnorm",
+  infer([x, gamma, beta, residual], { groups, training }) {
+    const shape = (x as Tensor).shape;
+    const channels = shape.at(-1);
+    for (const [name, parameter] of [["gamma", gamma], ["beta", beta]] as const) {
+      if (parameter?.shape.length !== 1 || parameter.shape[0] !== channels) {
+        throw new OpError({ code: "op/batchnorm", message: `batchnorm: ${name} must be [${channels}] for x ${shapeText(shape)}, got ${shapeText(parameter?.shape ?? [])}` });
+      }
+    }
+    if (residual && shapeText(residual.shape) !== shapeText(shape)) {
+      throw new OpError({ code: "op/batchnorm", message: `batchnorm: residual must be ${shapeText(shape)} like x, got ${shapeText(residual.shape)}` });
+    }
+    if (!(groups >= 1 && Number.isInteger(groups)) || (shape[0] ?? 0) % groups !== 0) {
+      throw new OpError({ code: "op/batchnorm", message: `batchnorm: groups must divide the batch of x ${shapeText(shape)}, got ${groups}` });
+    }
+    if (training && sizes(shape, groups).rows < 2) {
+      throw new OpError({ code: "op/batchnorm", message: `batchnorm: a group of x ${shapeText(shape)} has one value per channel; training statistics need two` });
+    }
+    return shape;
+  },
+  forward([x, gamma, beta, residual], { training, groups, slot, place, epsilon, relu }, output) {
+    const input = x as Tensor;
+    const { gpu } = input;
+    const shape = sizes(input.shape, groups);
+    const moments = training
+      ? batchMoments(gpu, { x: input.range, shape, place, slot, epsilon })
+      : runningMoments(gpu, { channels: shape.channels, place, epsilon });
+    batchnormApply(gpu, {
+      x: input.range,
+      moments,
+      sharedMoments: !training,
+      gamma: (gamma as Tensor).range,
+      beta: (beta as Tensor).range,
+      y: output.range,
+      shape,
+      tail: { relu, residual: residual?.range },
+    });
+    return { moments, shape };
+  },
+  backward(gradient, { inputs: [x, gamma, , residual], output, saved, attributes, needs, target }) {
+    const input = x as Tensor;
+    const gradX = target(0);
+    const gradGamma = target(1);
+    const gradBeta = target(2);
+    const gradResidual = residual && needs[3] ? target(3) : undefined;
+    batchnormBackward(input.gpu, {
+      x: input.range,
+      y: output.range,
+      gradY: gradient.range,
+      moments: saved.moments,
+      gamma: (gamma as Tensor).range,
+      gradX: gradX.range,
+      gradGamma: gradGamma.range,
+      gradBeta: gradBeta.range,
+      gradResidual: gradResidual?.range,
+      shape: saved.shape,
+      relu: attributes.relu,
+      frozen: !attributes.training,
+    });
+    const entries = [needs[0] ? gradX : undefined, needs[1] ? gradGamma : undefined, needs[2] ? gradBeta : undefined];
+    return residual ? [...entries, gradResidual] : entries;
+  },
+});
+
+/**
+ * y = relu?((x - mean) / sqrt(var + eps) * gamma + beta (+ residual)), biased variance, PyTorch's BatchNorm2d.
+ * @param x [n, ..., c]; groups cut n. In training the batch statistics (unbiased variance) are left in the slots
+ * slot .. slot + groups - 1 of the network's arena; the running averages change only by updateRunning.
+ * Errors: OpError naming the argument.
+ */
+export function batchnorm(x: Tensor, options: BatchnormOptions): Tensor {
+  const { gamma, beta, residual, training, groups, slot, place } = options;
+  const inputs = residual ? [x, gamma, beta, residual] : [x, gamma, beta];
+  return op(inputs, { training, groups, slot, place, epsilon: options.epsilon ?? 1e-5, relu: options.relu ?? false });
+}

@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       // Rows of B behind the segment's end meet zeros of A; the clamp only keeps the address inside.
       let last = phase.segment_length - 1u - k0;
       for (var k = 0u; k < LANES; k++) {
-        let b_row = b_segment + (k0 + min(k, last)) * params.columns;
+        let b_row = b_segment + (k0 + min(k, last)) * params.b_stride;
         var right: array<f32, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) { right[j] = b_load(b_row + columns[j]); }
         for (var r = 0u; r < ROWS; r++) {
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
       }
     }
-    b_segment += phase.segment_length * params.columns;
+    b_segment += phase.segment_length * params.b_stride;
   }
 
   for (var r = 0u; r < ROWS; r++) {

@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let last = phase.segment_length - 1u;
       for (var i = 0u; i < B_LOADS; i++) {
         let depth = b_first + i * B_STEP;
-        tile_b[depth * TILE_COLUMNS + b_column] = b_load(b_segment + min(k0 + depth, last) * params.columns + b_source);
+        tile_b[depth * TILE_COLUMNS + b_column] = b_load(b_segment + min(k0 + depth, last) * params.b_stride + b_source);
       }
       workgroupBarrier();
       for (var k = 0u; k < TILE_DEPTH; k++) {
@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       }
       workgroupBarrier();
     }
-    b_segment += phase.segment_length * params.columns;
+    b_segment += phase.segment_length * params.b_stride;
   }
 
   for (var r = 0u; r < THREAD_ROWS; r++) {

@@ -4,6 +4,7 @@ struct Params {
   batch: u32,
   in_h: u32, in_w: u32, in_c: u32,      // tensor that A gathers from, NHWC
   out_h: u32, out_w: u32, columns: u32, // tensor that C scatters to (or B streams from), NHWC
+  b_stride: u32,                        // elements between rows of B (columns, unless B was padded)
   kernel_h: u32, kernel_w: u32,
   stride_h: u32, stride_w: u32,
   pad_h: u32, pad_w: u32,

@@ -27,7 +27,7 @@ fn phase_of(z: u32) -> Phase {
   p.segments = select(taps_h, 0u, taps_w == 0u);
   p.segment_length = taps_w * params.in_c;
   p.depth_begin = 0u;
-  p.b_base = before * params.in_c * params.columns;
+  p.b_base = before * params.in_c * params.b_stride;
   p.scale = 1;
   p.scale_w = 1;
   p.origin_h = (i32(parity_h + params.pad_h) - i32(first_h)) / i32(params.stride_h) - i32(taps_h) + 1;

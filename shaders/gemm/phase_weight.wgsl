@@ -10,7 +10,7 @@ fn phase_of(z: u32) -> Phase {
   p.segments = 1u;
   p.segment_length = min(slice, pixels - begin);
   p.depth_begin = begin;
-  p.b_base = begin * params.columns;
+  p.b_base = begin * params.b_stride;
   p.slice = z;
   return p;
 }

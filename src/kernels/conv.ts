@@ -5,7 +5,7 @@
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
-import { type AdapterClass, type GemmForce, type GemmPlan, planGemm, planSplits } from "./gemm_plan.ts";
+import { type AdapterClass, COLUMN_PADDING, type GemmForce, type GemmPlan, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
 type ConvPhase = "conv" | "transposed";
@@ -45,6 +45,7 @@ const UNIFORMS = {
   out_h: "u32",
   out_w: "u32",
   columns: "u32",
+  b_stride: "u32",
   kernel_h: "u32",
   kernel_w: "u32",
   stride_h: "u32",
@@ -104,6 +105,13 @@ const packKernel = defineKernel({
   },
 });
 
+const padColumnsKernel = defineKernel({
+  name: "gemm/pad_columns",
+  fragments: ["gemm/pad_columns.wgsl", "lib/grid.wgsl"],
+  buffers: { x: "read", y: "read_write" },
+  uniforms: { rows: "u32", columns: "u32", stride: "u32" },
+});
+
 const sumSlicesKernel = defineKernel({
   name: "reduce/sum_slices",
   fragments: ["reduce/sum_slices.wgsl", "lib/grid.wgsl"],
@@ -139,6 +147,7 @@ function uniformsOf(shape: ConvShape, phase: ConvPhase) {
     out_h: forward ? shape.outH : shape.inH,
     out_w: forward ? shape.outW : shape.inW,
     columns: forward ? shape.outC : shape.inC,
+    b_stride: forward ? shape.outC : shape.inC,
     kernel_h: shape.kernelH,
     kernel_w: shape.kernelW,
     stride_h: shape.strideH,
@@ -179,7 +188,11 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
       ? shape.batch * Math.ceil(shape.inH / shape.strideH) * Math.ceil(shape.inW / shape.strideW)
       : shape.batch * shape.outH * shape.outW;
   const depth = (uniforms.in_c * shape.kernelH * shape.kernelW) / parities;
-  const plan = planGemm({ rows, columns: uniforms.columns, depth, batch: parities }, adapter, force);
+  const problem = { rows, columns: uniforms.columns, depth, batch: parities };
+  const plan = planGemm(problem, adapter, force);
+  const padded = wantsPaddedColumns(problem, plan);
+  const right = padded ? padColumns(gpu, { b, rows: depth * parities, columns: uniforms.columns }) : b;
+  if (padded) uniforms.b_stride += COLUMN_PADDING;
   const columnTiles = Math.ceil(uniforms.columns / plan.tileColumns);
   const slices = rowSlices(rows, plan, adapter);
   for (const { offset, count } of slices) {
@@ -189,9 +202,20 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
       workgroups: [columnTiles, count, parities] as const,
       flops: convFlops(shape) / slices.length,
     };
-    if (bias) gpu.run(biasKernel(plan.fragment, phase), { ...call, buffers: { a, b, c, bias } });
-    else gpu.run(plainKernel(plan.fragment, phase), { ...call, buffers: { a, b, c } });
+    if (bias) gpu.run(biasKernel(plan.fragment, phase), { ...call, buffers: { a, b: right, c, bias } });
+    else gpu.run(plainKernel(plan.fragment, phase), { ...call, buffers: { a, b: right, c } });
   }
+}
+
+/** A copy of B whose rows are COLUMN_PADDING elements longer. */
+function padColumns(gpu: Gpu, { b, rows, columns }: { b: BufferRange; rows: number; columns: number }): BufferRange {
+  const padded = gpu.allocate(4 * rows * (columns + COLUMN_PADDING), "padded columns");
+  gpu.run(padColumnsKernel, {
+    buffers: { x: b, y: padded },
+    uniforms: { rows, columns, stride: columns + COLUMN_PADDING },
+    workgroups: linearGrid(rows * columns, 64),
+  });
+  return padded;
 }
 
 /** Weights in the order in which a transposed product reads them: phases, reversed taps, [from, to] channels. */

@@ -71,6 +71,18 @@ export function planGemm(problem: GemmProblem, adapter: AdapterClass, force?: Ge
 }
 
 /**
+ * Whether B should be copied to a wider row stride first: rows 4 KiB apart all fall into one set of a CPU's cache, and
+ * the lanes core walks down a column of B (1024³ went from 14.8 to 20 GFLOP/s on lavapipe, bench/rejected.md has the
+ * forms that did not help).
+ */
+export function wantsPaddedColumns(problem: GemmProblem, plan: GemmPlan): boolean {
+  return plan.core === "lanes" && problem.columns % 1024 === 0 && problem.depth >= 256 && problem.rows >= 256;
+}
+
+/** Elements by which a padded row is longer: one cache line of f32. */
+export const COLUMN_PADDING = 16;
+
+/**
  * How many slices the depth of a weight gradient is cut into: enough workgroups to fill the device, at least
  * MIN_SLICE pixels a slice, and one slice where the product alone fills it.
  */

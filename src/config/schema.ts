@@ -1,0 +1,191 @@
+/**
+ * Every configuration key of this release: its type, default and meaning. The names and meanings are those of
+ * MultiAugs; a key that nothing reads does not belong here.
+ */
+import * as v from "valibot";
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const nonNegative = v.pipe(v.number(), v.finite(), v.minValue(0));
+const aboveZero = v.pipe(v.number(), v.finite(), v.gtValue(0));
+
+/** [width, height] in px; one number means a square. */
+const size = v.pipe(
+  v.union([positive, v.strictTuple([positive, positive])]),
+  v.transform((value): readonly [width: number, height: number] => (typeof value === "number" ? [value, value] : value)),
+);
+
+/** A key with a default. */
+function key<const S extends v.GenericSchema, const D extends v.InferInput<S>>(schema: S, fallback: D, description: string) {
+  return v.optional(v.pipe(schema, v.description(description)), fallback);
+}
+
+/** A key without a default: absent is a meaning of its own. */
+function absentable<const S extends v.GenericSchema>(schema: S, description: string) {
+  return v.optional(v.pipe(schema, v.description(description)));
+}
+
+/** A section; left out, all its defaults apply. */
+function section<const E extends v.ObjectEntries>(entries: E) {
+  return v.optional(v.object(entries), {} as v.InferInput<v.ObjectSchema<E, undefined>>);
+}
+
+const extra = section({
+  NUM_LAYERS: key(v.picklist([10, 18, 34, 50, 101, 152]), 50, "depth of the ResNet; 10 is for small runs"),
+  WIDTH: key(v.pipe(v.number(), v.integer(), v.minValue(4), v.multipleOf(4)), 64, "channels of the stem; 64 is the published network"),
+  DECONV_WITH_BIAS: key(v.boolean(), false, "bias in the transposed convolutions"),
+  NUM_DECONV_LAYERS: key(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(5)), 3, "transposed convolutions of stride 2 behind the ResNet"),
+  NUM_DECONV_FILTERS: absentable(v.array(positive), "their output channels, one number each; 256 each where absent"),
+  NUM_DECONV_KERNELS: absentable(v.array(v.picklist([2, 3, 4])), "their kernel sizes, one number each; 4 each where absent"),
+  FINAL_CONV_KERNEL: key(v.picklist([1, 3]), 1, "kernel size of the convolution that makes the heatmaps"),
+  HEATMAP_SIZE: absentable(size, "heatmap width and height in px; follows from IMAGE_SIZE and NUM_DECONV_LAYERS where absent"),
+  SIGMA: key(aboveZero, 2, "standard deviation of the target Gaussians in heatmap px"),
+});
+
+const model = section({
+  NAME: key(
+    v.picklist(["pose_resnet", "pose_cons"]),
+    "pose_resnet",
+    "pose_resnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images",
+  ),
+  NUM_JOINTS: key(v.picklist([17, 24]), 24, "17: the COCO joints; 24: the union skeleton"),
+  IMAGE_SIZE: key(size, [256, 256], "width and height of the network's input in px, multiples of 32"),
+  INIT_WEIGHTS: key(v.boolean(), true, "true: convolutions start from N(0, 0.001) as in the published code; false: from PyTorch's default"),
+  EXTRA: extra,
+});
+
+const synthetic = v.optional(
+  v.object({
+    TRAIN_IMAGES: key(positive, 1000, "images in train2017"),
+    VAL_IMAGES: key(positive, 200, "images in val2017"),
+    IMAGE_SIZE: key(size, [160, 160], "width and height of an image in px"),
+    PERSONS: key(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8)), 1, "most persons in an image"),
+    SEED: key(count, 0, "seed of the generator"),
+  }),
+);
+
+const dataset = section({
+  ROOT: key(v.string(), "data", "folder that holds coco/, or that is itself a COCO folder"),
+  TRAIN_DATASET: key(
+    v.picklist(["coco", "mix_coco_coco"]),
+    "coco",
+    "coco: labelled persons; mix_coco_coco: labelled persons paired with unlabelled ones",
+  ),
+  TRAIN_SET: key(v.pipe(v.string(), v.nonEmpty()), "train", "image set of the labelled persons: train is train2017, val is val2017, else the name itself"),
+  TRAIN_UNSUP_SET: key(v.string(), "", "image set of the unlabelled persons; empty: all persons of TRAIN_SET"),
+  TEST_SET: key(v.pipe(v.string(), v.nonEmpty()), "val", "image set for validation, named as TRAIN_SET"),
+  TRAIN_LEN: key(v.pipe(v.number(), v.integer(), v.minValue(-1)), -1, "keep the labels of the first so many persons only; -1 or 0: of all"),
+  TRAIN_ANNOTATIONS: key(v.string(), "", "annotation file to use in place of the one that ROOT and TRAIN_SET name"),
+  TRAIN_IMAGES: key(v.string(), "", "image folder that belongs to TRAIN_ANNOTATIONS"),
+  TEST_ANNOTATIONS: key(v.string(), "", "annotation file to use in place of the one that ROOT and TEST_SET name"),
+  TEST_IMAGES: key(v.string(), "", "image folder that belongs to TEST_ANNOTATIONS"),
+  COLOR_RGB: key(v.boolean(), false, "true: the network sees RGB; false: BGR, as the published weights do"),
+  FLIP: key(v.boolean(), true, "mirror half of the training samples"),
+  SCALE_FACTOR: key(v.pipe(v.number(), v.minValue(0), v.ltValue(1)), 0.25, "spread of the random scale; also of the hard view's"),
+  ROT_FACTOR: key(v.pipe(v.number(), v.minValue(0), v.maxValue(90)), 30, "spread of the random rotation in degrees; also of the hard view's"),
+  PROB_HALF_BODY: key(share, 0, "chance to crop to the upper or lower body"),
+  NUM_JOINTS_HALF_BODY: key(count, 8, "crop to half a body only when more joints than this are labelled"),
+  SKIP_CORRUPT: key(v.boolean(), false, "true: replace a person whose image cannot be decoded by the next one; false: stop"),
+  CACHE_MB: key(count, 1024, "memory for decoded images in MiB"),
+  SYNTHETIC: synthetic,
+});
+
+const loss = section({
+  USE_TARGET_WEIGHT: key(v.boolean(), true, "weigh every joint's heatmap by its label's presence"),
+});
+
+const train = section({
+  LR: key(aboveZero, 0.001, "learning rate at the start"),
+  LR_STEP: key(v.array(positive), [90, 110], "epochs after which the learning rate is multiplied by LR_FACTOR"),
+  LR_FACTOR: key(aboveZero, 0.1, "factor of the learning rate at each LR_STEP"),
+  OPTIMIZER: key(v.picklist(["adam"]), "adam", "the optimiser"),
+  WD: key(nonNegative, 0, "L2 weight decay; the published runs train without, whatever their files say"),
+  BEGIN_EPOCH: key(count, 0, "number of the first epoch"),
+  END_EPOCH: key(positive, 140, "number after the last epoch"),
+  BATCH_SIZE: key(positive, 32, "labelled persons in a step, and as many unlabelled ones"),
+  STEPS_PER_EPOCH: key(count, 0, "end an epoch after so many steps; 0: one pass over the data"),
+  CHECKPOINT_STEPS: key(count, 0, "also write a checkpoint every so many steps; 0: after epochs only"),
+  RESUME: key(v.boolean(), false, "continue from the newest checkpoint of the output folder, if there is one"),
+});
+
+const testing = section({
+  BATCH_SIZE: key(positive, 32, "persons in a validation batch"),
+  INTERVAL: key(positive, 1, "validate after every so many epochs, and after the last"),
+  FLIP_TEST: key(v.boolean(), false, "average the heatmaps of the image and of its mirror image"),
+  POST_PROCESS: key(v.boolean(), true, "shift a peak by a quarter pixel towards its higher neighbour"),
+  USE_GT_BBOX: key(v.literal(true), true, "take the boxes from the annotations, the only source of boxes in this release"),
+  OKS_THRE: key(share, 0.5, "drop a person whose OKS with a better one of the image exceeds this"),
+  IN_VIS_THRE: key(v.number(), 0, "keypoints with scores above this count for a person's score"),
+  MODEL_FILE: key(v.string(), "", "weights for valid; empty: the best of the output folder"),
+});
+
+/** The whole configuration. Unknown keys are found by config.ts, which can name the nearest known one. */
+export const configSchema = v.object({
+  MODEL: model,
+  DATASET: dataset,
+  LOSS: loss,
+  TRAIN: train,
+  TEST: testing,
+  UNSUP_TRANSFORM: key(v.boolean(), true, "warp the student's view by a second random affine"),
+  USE_JointCutout_AUG: key(v.boolean(), false, "hide patches at joints of the student's view"),
+  MASK_JOINT_NUM: key(positive, 5, "patches per image for USE_JointCutout_AUG"),
+  OUTPUT_DIR: key(v.pipe(v.string(), v.nonEmpty()), "output", "folder for checkpoints, logs and figures"),
+  PRINT_FREQ: key(positive, 20, "steps between two lines of the log"),
+  SEED: key(count, 1314, "seed of all random draws of a run"),
+  WORKERS: key(positive, 4, "batches that are prepared ahead"),
+});
+
+/** Keys of MultiAugs that this release does not have, with what to do about them; "" stands for "leave it out". */
+export const FOREIGN_KEYS: Readonly<Record<string, string>> = {
+  METHOD: "choose the method by MODEL.NAME (pose_resnet is supervised)",
+  GPUS: "the device is chosen by the ADAPTER environment variable",
+  LOCAL_RANK: "",
+  CUDNN: "",
+  DEBUG: "",
+  LOG_DIR: "logs are written into OUTPUT_DIR",
+  DATA_DIR: "give the whole path in DATASET.ROOT",
+  EXP_SUB_NAME: "choose another OUTPUT_DIR",
+  CONS_RAND_AUG: "",
+  RAND_MAGNITUDE: "",
+  "MODEL.BACKBONE": "the backbone is a ResNet",
+  "MODEL.STYLE": "the bottleneck has its stride in the 3x3 convolution",
+  "MODEL.PRETRAINED": "",
+  "MODEL.EXTRA.TARGET_TYPE": "targets are Gaussians",
+  "DATASET.TEST_DATASET": "validation is on COCO",
+  "DATASET.DATA_FORMAT": "images are read from folders",
+  "TRAIN.MOMENTUM": "",
+  "TRAIN.NESTEROV": "",
+  "TRAIN.GAMMA1": "",
+  "TRAIN.GAMMA2": "",
+  "TRAIN.SHUFFLE": "training data are always shuffled",
+  "TRAIN.CHECKPOINT": "",
+  "TEST.POST_TYPE": "",
+  "TEST.SHIFT_HEATMAP": "the mirrored heatmap is always shifted by one column",
+  "TEST.COCO_BBOX_FILE": "",
+  "TEST.IMAGE_THRE": "",
+  "TEST.BBOX_THRE": "",
+  "TEST.NMS_THRE": "",
+  "TEST.SAVE_RESULT": "results are always written",
+};
+
+/**
+ * Keys that may differ when a run is continued: they change neither the numbers of a step nor the order of the data.
+ * A name that ends in a point stands for the whole section.
+ */
+export const FREE_ON_RESUME: readonly string[] = [
+  "OUTPUT_DIR",
+  "PRINT_FREQ",
+  "WORKERS",
+  "DATASET.ROOT",
+  "DATASET.TRAIN_ANNOTATIONS",
+  "DATASET.TRAIN_IMAGES",
+  "DATASET.TEST_SET",
+  "DATASET.TEST_ANNOTATIONS",
+  "DATASET.TEST_IMAGES",
+  "DATASET.CACHE_MB",
+  "TRAIN.RESUME",
+  "TRAIN.END_EPOCH",
+  "TRAIN.CHECKPOINT_STEPS",
+  "TEST.",
+];

@@ -114,6 +114,13 @@ export class Commands {
       if (!range.allocation.buffer) {
         throw new Error(`kernel ${compiled.kernel.name}: buffer "${range.allocation.label}" is used after its release`);
       }
+      if (range.bytes > this.device.limits.maxStorageBufferBindingSize) {
+        throw new GpuError({
+          code: "gpu/binding-too-large",
+          message: `kernel ${compiled.kernel.name}: "${range.allocation.label}" has ${range.bytes} bytes, the adapter binds ${this.device.limits.maxStorageBufferBindingSize} at most`,
+          fix: "use a smaller batch or image size",
+        });
+      }
       return {
         binding: linked.bufferBindings[i] as number,
         resource: { buffer: range.allocation.buffer.handle, offset: range.offset, size: Math.max(4, Math.ceil(range.bytes / 4) * 4) },

@@ -51,7 +51,7 @@ export class Gpu {
     this.features = native.features;
     this.limits = native.device.limits;
     this.mode = native.mode;
-    this.#memory = new Memory(native.device, Math.min(this.limits.maxBufferSize, this.limits.maxStorageBufferBindingSize));
+    this.#memory = new Memory(native.device, this.limits.maxBufferSize);
     this.#commands = new Commands(native.device, this.#memory);
     native.device.addEventListener("uncapturederror", (event) => {
       this.#failure ??= this.#commands.describeError((event as GPUUncapturedErrorEvent).error.message);

@@ -25,9 +25,20 @@ const copyKernel = defineKernel({
   uniforms: { count: "u32" },
 });
 
+/** An arena in parts that the adapter can bind: lavapipe binds 128 MiB at most, a PoseResNet-50 has 136 MB of parameters. */
+export function bindingParts(gpu: Gpu, bytes: number): { offset: number; bytes: number }[] {
+  const largest = Math.floor(gpu.limits.maxStorageBufferBindingSize / 1024) * 1024;
+  const parts: { offset: number; bytes: number }[] = [];
+  for (let offset = 0; offset < bytes; offset += largest) parts.push({ offset, bytes: Math.min(largest, bytes - offset) });
+  return parts;
+}
+
 /** out[i] = value, for f32 (a u32 buffer may be filled with 0). */
 export function fill(gpu: Gpu, { out, count, value }: { out: BufferRange; count: number; value: number }): void {
-  gpu.run(fillKernel, { buffers: { y: out }, uniforms: { count, value }, workgroups: linearGrid(count, WORKGROUP) });
+  for (const part of bindingParts(gpu, 4 * count)) {
+    const y = { allocation: out.allocation, offset: out.offset + part.offset, bytes: part.bytes };
+    gpu.run(fillKernel, { buffers: { y }, uniforms: { count: part.bytes / 4, value }, workgroups: linearGrid(part.bytes / 4, WORKGROUP) });
+  }
 }
 
 /** out[i] = a[i] + b[i]; without b a copy. `out` is neither a nor b. */
@@ -35,4 +46,16 @@ export function addInto(gpu: Gpu, { a, b, out, count }: { a: BufferRange; b: Buf
   const workgroups = linearGrid(count, WORKGROUP);
   if (b) gpu.run(addKernel, { buffers: { a, b, y: out }, uniforms: { count }, workgroups, flops: count });
   else gpu.run(copyKernel, { buffers: { x: a, y: out }, uniforms: { count }, workgroups });
+}
+
+const storeRowKernel = defineKernel({
+  name: "elementwise/store_row",
+  fragments: ["elementwise/store_row.wgsl", "lib/grid.wgsl"],
+  buffers: { x: "read", row: "read", y: "read_write" },
+  uniforms: { count: "u32" },
+});
+
+/** table[row[0]] = x; the row number is data, so that a replayed step fills row after row. */
+export function storeRow(gpu: Gpu, { x, row, table, count }: { x: BufferRange; row: BufferRange; table: BufferRange; count: number }): void {
+  gpu.run(storeRowKernel, { buffers: { x, row, y: table }, uniforms: { count }, workgroups: linearGrid(count, 8) });
 }

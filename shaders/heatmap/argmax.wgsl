@@ -16,16 +16,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let joint = i % params.joints;
   let first = (i / params.joints) * params.width * params.height * params.joints + joint;
   var best = widen(maps[first]);
-  var where = 0u;
+  var found = 0u;
   for (var pixel = 1u; pixel < params.width * params.height; pixel++) {
     let value = widen(maps[first + pixel * params.joints]);
     if (value > best) {
       best = value;
-      where = pixel;
+      found = pixel;
     }
   }
   let empty = ZERO_EMPTY && !(best > 0.0);
-  peaks[3u * i] = select(f32(where % params.width) * params.scale, 0.0, empty);
-  peaks[3u * i + 1u] = select(f32(where / params.width) * params.scale, 0.0, empty);
+  peaks[3u * i] = select(f32(found % params.width) * params.scale, 0.0, empty);
+  peaks[3u * i + 1u] = select(f32(found / params.width) * params.scale, 0.0, empty);
   peaks[3u * i + 2u] = best;
 }

@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let i = line % params.out_h;
   let n = line / params.out_h;
   var best = 0.0;
-  var where = params.kernel * params.kernel;
+  var found = params.kernel * params.kernel;
   for (var a = 0u; a < params.kernel; a++) {
     let h = i32(i * params.stride + a) - i32(params.pad);
     if (h < 0 || h >= i32(params.in_h)) { continue; }
@@ -31,12 +31,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       if (w < 0 || w >= i32(params.in_w)) { continue; }
       let value = widen(x[((n * params.in_h + u32(h)) * params.in_w + u32(w)) * params.channels + c]);
       // A NaN wins and stays, so that it is not hidden by the pool.
-      if (where == params.kernel * params.kernel || value > best || value != value) {
+      if (found == params.kernel * params.kernel || value > best || value != value) {
         best = value;
-        where = a * params.kernel + b;
+        found = a * params.kernel + b;
       }
     }
   }
   y[at] = narrow(best);
-  tap[at] = where;
+  tap[at] = found;
 }

@@ -60,6 +60,8 @@ export class Commands {
   #lastLabels: string[] = [];
   /** Where dispatches are copied to while a step is recorded. */
   recorder: EncodedDispatch[] | undefined;
+  /** What the driver reported last; thrown by the next check. */
+  failure: GpuError | undefined;
   profiler: Profiler | undefined;
   /** Counts for the tests of the replayed step. */
   readonly counters = { bindGroups: 0, pipelines: 0, submits: 0, dispatches: 0, reads: 0 };
@@ -84,6 +86,8 @@ export class Commands {
     if (known) return known;
     const linked = linkKernel(kernel, spec, element);
     const module = this.device.createShaderModule({ code: linked.code, label: kernel.name });
+    // Without validation an invalid module brings the process down at pipeline creation: stop here.
+    this.check();
     const layout = this.device.createBindGroupLayout({
       label: kernel.name,
       entries: linked.reflection.bindings.map((binding) => ({
@@ -232,6 +236,13 @@ export class Commands {
   /** Drops cached bind groups; needed before the pool is trimmed. */
   forgetBindGroups(): void {
     this.#bindGroups.clear();
+  }
+
+  /** Throws what the driver reported since the last check. */
+  check(): void {
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure) throw failure;
   }
 
   /** Turns a text of Dawn into the error that the user sees. */

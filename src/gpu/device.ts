@@ -42,7 +42,6 @@ export class Gpu {
   readonly #commands: Commands;
   readonly #staging = new Map<number, GPUBuffer>();
   #scopes: Set<Allocation>[] = [];
-  #failure: GpuError | undefined;
   #closed = false;
 
   constructor(native: NativeDevice) {
@@ -54,11 +53,11 @@ export class Gpu {
     this.#memory = new Memory(native.device, this.limits.maxBufferSize);
     this.#commands = new Commands(native.device, this.#memory);
     native.device.addEventListener("uncapturederror", (event) => {
-      this.#failure ??= this.#commands.describeError((event as GPUUncapturedErrorEvent).error.message);
+      this.#commands.failure ??= this.#commands.describeError((event as GPUUncapturedErrorEvent).error.message);
     });
     void native.device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
-      this.#failure ??= new GpuError({
+      this.#commands.failure ??= new GpuError({
         code: "gpu/device-lost",
         message: `the GPU device was lost (${reason}): ${message}`,
         where: `after kernels ${this.#commands.lastLabels.slice(-6).join(" → ")}`,
@@ -75,15 +74,6 @@ export class Gpu {
   /** How many bind groups, pipelines, submits, dispatches and reads there were so far. */
   get counters(): Readonly<Commands["counters"]> {
     return { ...this.#commands.counters };
-  }
-
-  /** Throws what the driver reported since the last call that could throw. */
-  #check(): void {
-    const failure = this.#failure;
-    if (failure) {
-      this.#failure = undefined;
-      throw failure;
-    }
   }
 
   /** Memory that lives until the enclosing scope ends (or until `free`, outside of scopes). */
@@ -159,7 +149,7 @@ export class Gpu {
   /** Submits what is encoded. */
   flush(): void {
     this.#commands.flush();
-    this.#check();
+    this.#commands.check();
   }
 
   /** Resolves when the device has finished everything submitted so far. Throws what the driver reported. */
@@ -178,15 +168,15 @@ export class Gpu {
       }
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    this.#check();
+    this.#commands.check();
   }
 
   /** A promise-free wait for callers that own the thread (bench, tests). */
   fenceBlocking(): void {
     this.flush();
     const wait = this.#native.queueWait();
-    while (!wait.poll(1000)) this.#check();
-    this.#check();
+    while (!wait.poll(1000)) this.#commands.check();
+    this.#commands.check();
   }
 
   /** Bytes of a range, after everything submitted so far. */

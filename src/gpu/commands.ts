@@ -6,7 +6,7 @@
 import { GpuError } from "../error.ts";
 import type { BufferRange, Memory } from "./buffer.ts";
 import { type BufferRecord, type Kernel, type LinkedKernel, linkKernel, linkKey, packUniforms, type UniformRecord } from "./kernel.ts";
-import { releaseComputePass } from "./instance_proto.ts";
+import { releaseComputePass } from "./native.ts";
 import type { Profiler } from "./profile.ts";
 import type { ElementType, Spec } from "./wgsl.ts";
 

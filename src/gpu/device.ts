@@ -9,8 +9,9 @@
 import { GpuError } from "../error.ts";
 import { Allocation, type BufferRange, Memory, type MemoryStatistics } from "./buffer.ts";
 import { Commands, type Dispatch, type EncodedDispatch } from "./commands.ts";
+import type { AdapterChoice } from "./driver.ts";
 import type { BufferRecord, Kernel, UniformRecord } from "./kernel.ts";
-import { type AdapterInfo, type DeviceMode, openNativeDevice, type NativeDevice } from "./instance_proto.ts";
+import { type AdapterInfo, type DeviceMode, openNativeDevice, type NativeDevice } from "./native.ts";
 import { type ProfileRow, Profiler } from "./profile.ts";
 import { Recording } from "./record.ts";
 
@@ -20,7 +21,7 @@ export type { Recording } from "./record.ts";
 
 /** What openDevice takes; both default to the environment (`ADAPTER`, `LIMBER_MODE`). */
 export interface OpenOptions {
-  adapter?: "hardware" | "lavapipe" | "swiftshader";
+  adapter?: AdapterChoice;
   /** fast: no validation, no bounds checks (training, bench). checked: Dawn validates everything (tests). */
   mode?: DeviceMode;
 }

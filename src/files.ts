@@ -22,10 +22,19 @@ export function systemErrorCode(error: unknown): string | undefined {
 
 const WRITE_REMEDIES: Readonly<Record<string, { what: string; fix: string }>> = {
   ENOSPC: { what: "the disk is full", fix: "free some space or choose another folder (OUTPUT_DIR), then run again" },
-  EDQUOT: { what: "your disk quota is used up", fix: "free some space or choose another folder (OUTPUT_DIR), then run again" },
-  EFBIG: { what: "the file would be larger than the file system or a limit (ulimit -f) allows", fix: "choose another folder or raise the limit" },
+  EDQUOT: {
+    what: "your disk quota is used up",
+    fix: "free some space or choose another folder (OUTPUT_DIR), then run again",
+  },
+  EFBIG: {
+    what: "the file would be larger than the file system or a limit (ulimit -f) allows",
+    fix: "choose another folder or raise the limit",
+  },
   EACCES: { what: "permission denied", fix: "choose a folder that you may write to, or change its permissions" },
-  EPERM: { what: "the operation is not permitted", fix: "choose a folder that you may write to, or change its permissions" },
+  EPERM: {
+    what: "the operation is not permitted",
+    fix: "choose a folder that you may write to, or change its permissions",
+  },
   EROFS: { what: "the file system is read-only", fix: "choose a folder on a disk that can be written" },
   ENOTDIR: { what: "a part of the path is a file, not a folder", fix: "remove that file or choose another folder" },
   EEXIST: { what: "a file is in the place of a folder", fix: "remove that file or choose another folder" },
@@ -44,7 +53,12 @@ export function writeError(path: string, error: unknown): unknown {
   const remedy = code === undefined ? undefined : WRITE_REMEDIES[code];
   if (!remedy) return error;
   return new DataError(
-    { code: `file/${String(code).toLowerCase()}`, message: `cannot write: ${remedy.what} (${code})`, fix: remedy.fix, where: path },
+    {
+      code: `file/${String(code).toLowerCase()}`,
+      message: `cannot write: ${remedy.what} (${code})`,
+      fix: remedy.fix,
+      where: path,
+    },
     { cause: error },
   );
 }
@@ -67,7 +81,10 @@ async function syncFolder(path: string): Promise<void> {
  * made. For files too large to hold twice in memory.
  * @throws DataError with a remedy where the disk is full, read-only or not permitted; nothing is left behind.
  */
-export async function writeChunksAtomic(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeChunksAtomic(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const temporary = temporaryName(path);
   try {
     await fs.mkdir(dirname(path), { recursive: true });

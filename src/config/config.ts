@@ -5,14 +5,30 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import * as v from "valibot";
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, stringify, visit } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  stringify,
+  visit,
+} from "yaml";
 import { ConfigError } from "../error.ts";
 import { systemErrorCode } from "../files.ts";
 import { childrenOf, configKeys, schemaAt, typeName } from "./keys.ts";
 import { nearest } from "./nearest.ts";
 import { configSchema, FOREIGN_KEYS, FREE_ON_RESUME } from "./schema.ts";
 
-type Frozen<T> = T extends readonly unknown[] ? { readonly [K in keyof T]: Frozen<T[K]> } : T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+type Frozen<T> = T extends readonly unknown[]
+  ? { readonly [K in keyof T]: Frozen<T[K]> }
+  : T extends object
+    ? { readonly [K in keyof T]: Frozen<T[K]> }
+    : T;
 
 type Checked = v.InferOutput<typeof configSchema>;
 type CheckedExtra = Checked["MODEL"]["EXTRA"];
@@ -26,7 +42,9 @@ interface DerivedExtra {
 
 /** A complete, checked, frozen configuration; the keys are documented in schema.ts. */
 export type ResolvedConfig = Frozen<
-  Omit<Checked, "MODEL"> & { MODEL: Omit<Checked["MODEL"], "EXTRA"> & { EXTRA: Omit<CheckedExtra, keyof DerivedExtra> & DerivedExtra } }
+  Omit<Checked, "MODEL"> & {
+    MODEL: Omit<Checked["MODEL"], "EXTRA"> & { EXTRA: Omit<CheckedExtra, keyof DerivedExtra> & DerivedExtra };
+  }
 >;
 
 /** A configuration and where its values came from. */
@@ -72,16 +90,34 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
       where: `${path}:${line}:${col}`,
     });
   }
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isMap(key) && !isSeq(key)) return;
+      const { line, col } = lineCounter.linePos(key.range?.[0] ?? 0);
+      throw new ConfigError({
+        code: "config/syntax",
+        message: "expected a name before the colon, received a list or section",
+        where: `${path}:${line}:${col}`,
+      });
+    },
+  });
   readPythonTuples(document);
   let raw: unknown;
   try {
     raw = document.toJS() ?? {};
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new ConfigError({ code: "config/syntax", message: `not usable YAML: ${message}`, where: path }, { cause: error });
+    throw new ConfigError(
+      { code: "config/syntax", message: `not usable YAML: ${message}`, where: path },
+      { cause: error },
+    );
   }
   if (!isRecord(raw)) {
-    throw new ConfigError({ code: "config/syntax", message: `expected keys such as "TRAIN:", received ${describe(raw)}`, where: path });
+    throw new ConfigError({
+      code: "config/syntax",
+      message: `expected keys such as "TRAIN:", received ${describe(raw)}`,
+      where: path,
+    });
   }
   const { names: fromCommandLine, problems: strangers } = applyOverrides(raw, overrides);
   const place = (problem: Pick<Problem, "path" | "atKey">): string => {
@@ -98,7 +134,8 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
   const problems = [...unknownKeys(raw, configSchema, []), ...strangers];
   const unknown = new Set(problems.map((problem) => problem.path.join(".")));
   const result = v.safeParse(configSchema, raw);
-  if (!result.success) problems.push(...result.issues.map(issueProblem).filter(({ path: at }) => !unknown.has(at.join("."))));
+  if (!result.success)
+    problems.push(...result.issues.map(issueProblem).filter(({ path: at }) => !unknown.has(at.join("."))));
   if (!result.success || problems.length > 0) throw configError(path, problems, place);
   const config = derive(result.output);
   const conflicts = crossChecks(config);
@@ -138,7 +175,9 @@ async function readConfigFile(path: string): Promise<string> {
     throw new ConfigError({
       code: "config/missing-file",
       message: code === "EACCES" ? "the configuration file may not be read" : "the configuration file does not exist",
-      fix: guess ? `did you mean ${join(dirname(path), guess)}?` : "give an existing file, for example --cfg configs/quickstart.yaml",
+      fix: guess
+        ? `did you mean ${join(dirname(path), guess)}?`
+        : "give an existing file, for example --cfg configs/quickstart.yaml",
       where: path,
     });
   }
@@ -170,7 +209,10 @@ function pythonTuple(text: string): number[] | undefined {
 }
 
 /** Writes the overrides into the raw values; returns the dotted names that were given, and those that are unknown. */
-function applyOverrides(raw: Record<string, unknown>, overrides: readonly string[]): { names: Set<string>; problems: Problem[] } {
+function applyOverrides(
+  raw: Record<string, unknown>,
+  overrides: readonly string[],
+): { names: Set<string>; problems: Problem[] } {
   const names = new Set<string>();
   const problems: Problem[] = [];
   for (const override of overrides) {
@@ -190,7 +232,11 @@ function applyOverrides(raw: Record<string, unknown>, overrides: readonly string
     const schema = schemaAt(name);
     if (!schema) {
       const above = schemaAt(parts.slice(0, -1).join(".")) ?? configSchema;
-      problems.push({ code: "config/unknown-key", path: parts, message: `unknown key${unknownAdvice(parts, Object.keys(childrenOf(above) ?? {}))}` });
+      problems.push({
+        code: "config/unknown-key",
+        path: parts,
+        message: `unknown key${unknownAdvice(parts, Object.keys(childrenOf(above) ?? {}))}`,
+      });
       continue;
     }
     let section: Record<string, unknown> = raw;
@@ -228,13 +274,23 @@ function parseValue(name: string, text: string): unknown {
 }
 
 /** Names that the schema does not have, with the best advice for each. */
-function unknownKeys(raw: Readonly<Record<string, unknown>>, schema: v.GenericSchema, prefix: readonly string[]): Problem[] {
+function unknownKeys(
+  raw: Readonly<Record<string, unknown>>,
+  schema: v.GenericSchema,
+  prefix: readonly string[],
+): Problem[] {
   const children = childrenOf(schema) ?? {};
   const problems: Problem[] = [];
   for (const [name, value] of Object.entries(raw)) {
     const path = [...prefix, name];
     const child = Object.hasOwn(children, name) ? children[name] : undefined;
-    if (child === undefined) problems.push({ code: "config/unknown-key", path, atKey: true, message: `unknown key${unknownAdvice(path, Object.keys(children))}` });
+    if (child === undefined)
+      problems.push({
+        code: "config/unknown-key",
+        path,
+        atKey: true,
+        message: `unknown key${unknownAdvice(path, Object.keys(children))}`,
+      });
     else if (childrenOf(child) && isRecord(value)) problems.push(...unknownKeys(value, child, path));
   }
   return problems;
@@ -255,12 +311,17 @@ function unknownAdvice(path: readonly string[], siblings: readonly string[]): st
 function issueProblem(issue: v.BaseIssue<unknown>): Problem {
   const path = (issue.path ?? []).map((item) => String(item.key));
   const name = path.filter((part) => !/^\d+$/.test(part)).join(".");
-  if (issue.received === "undefined") return { code: "config/missing-key", path, message: `expected ${expectation(issue, name)}, but it is missing` };
+  if (issue.received === "undefined")
+    return { code: "config/missing-key", path, message: `expected ${expectation(issue, name)}, but it is missing` };
   const hint =
     issue.expected === "boolean" && typeof issue.input === "string" && /^(yes|no|on|off|y|n)$/i.test(issue.input)
       ? " (in YAML 1.2 yes, no, on and off are text)"
       : "";
-  return { code: "config/wrong-value", path, message: `expected ${expectation(issue, name)}, received ${describe(issue.input)}${hint}` };
+  return {
+    code: "config/wrong-value",
+    path,
+    message: `expected ${expectation(issue, name)}, received ${describe(issue.input)}${hint}`,
+  };
 }
 
 /** What the schema wanted, in words. */
@@ -347,16 +408,25 @@ function crossChecks(config: ResolvedConfig): Problem[] {
   }
   for (const name of ["NUM_DECONV_FILTERS", "NUM_DECONV_KERNELS"] as const) {
     const given = EXTRA[name].length;
-    if (given !== layers) refuse(`MODEL.EXTRA.${name}`, `expected ${layers} numbers (NUM_DECONV_LAYERS), received ${given}`);
+    if (given !== layers)
+      refuse(`MODEL.EXTRA.${name}`, `expected ${layers} numbers (NUM_DECONV_LAYERS), received ${given}`);
   }
   if (MODEL.NAME === "pose_cons" && DATASET.TRAIN_DATASET !== "mix_coco_coco") {
-    refuse("DATASET.TRAIN_DATASET", `expected mix_coco_coco, because pose_cons needs unlabelled images, received ${DATASET.TRAIN_DATASET}`);
+    refuse(
+      "DATASET.TRAIN_DATASET",
+      `expected mix_coco_coco, because pose_cons needs unlabelled images, received ${DATASET.TRAIN_DATASET}`,
+    );
   }
   for (const set of ["TRAIN", "TEST"] as const) {
     const annotations = DATASET[`${set}_ANNOTATIONS`];
     const images = DATASET[`${set}_IMAGES`];
-    if (annotations && !images) refuse(`DATASET.${set}_ANNOTATIONS`, `expected DATASET.${set}_IMAGES beside it: the folder of its images`);
-    if (images && !annotations) refuse(`DATASET.${set}_IMAGES`, `expected DATASET.${set}_ANNOTATIONS beside it: the annotation file of these images`);
+    if (annotations && !images)
+      refuse(`DATASET.${set}_ANNOTATIONS`, `expected DATASET.${set}_IMAGES beside it: the folder of its images`);
+    if (images && !annotations)
+      refuse(
+        `DATASET.${set}_IMAGES`,
+        `expected DATASET.${set}_ANNOTATIONS beside it: the annotation file of these images`,
+      );
   }
   if (TRAIN.LR_STEP.some((epoch, i) => i > 0 && epoch <= (TRAIN.LR_STEP[i - 1] as number))) {
     refuse("TRAIN.LR_STEP", `expected rising epochs, received [${TRAIN.LR_STEP.join(", ")}]`);
@@ -368,11 +438,19 @@ function crossChecks(config: ResolvedConfig): Problem[] {
 }
 
 function configError(path: string, problems: readonly Problem[], place: (problem: Problem) => string): ConfigError {
-  const lines = problems.map((problem) => ({ where: place(problem), text: `${problem.path.join(".")}: ${problem.message}` }));
+  const lines = problems.map((problem) => ({
+    where: place(problem),
+    text: `${problem.path.join(".")}: ${problem.message}`,
+  }));
   const first = lines[0];
   const fix = "bun run train --keys lists all keys";
   if (lines.length === 1 && first) {
-    return new ConfigError({ code: problems[0]?.code ?? "config/invalid", message: first.text, fix, where: first.where });
+    return new ConfigError({
+      code: problems[0]?.code ?? "config/invalid",
+      message: first.text,
+      fix,
+      where: first.where,
+    });
   }
   const lineNumber = (where: string): number => Number(/:(\d+):\d+$/.exec(where)?.[1] ?? Number.POSITIVE_INFINITY);
   lines.sort((a, b) => lineNumber(a.where) - lineNumber(b.where));
@@ -397,7 +475,9 @@ function offsetOf(document: Document.Parsed, problem: Pick<Problem, "path" | "at
       continue;
     }
     if (!isMap(node)) break;
-    const pair: Pair | undefined = node.items.find((item) => String(isScalar(item.key) ? item.key.value : item.key) === part);
+    const pair: Pair | undefined = node.items.find(
+      (item) => String(isScalar(item.key) ? item.key.value : item.key) === part,
+    );
     if (!pair) break;
     const keyOffset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
     const value: unknown = pair.value;
@@ -450,7 +530,9 @@ export function renderConfig(loaded: LoadedConfig): string {
         rows.push({ text: `${indent}${name}:`, origin: "" });
         walk(child, path);
       } else {
-        const scalar = Array.isArray(child) ? `[${child.join(", ")}]` : stringify(child, { version: "1.1", lineWidth: 0 }).trimEnd();
+        const scalar = Array.isArray(child)
+          ? `[${child.join(", ")}]`
+          : stringify(child, { version: "1.1", lineWidth: 0 }).trimEnd();
         rows.push({ text: `${indent}${name}: ${scalar}`, origin: loaded.origins.get(path.join(".")) ?? "default" });
       }
     }
@@ -470,7 +552,8 @@ export interface ConfigDifference {
 
 /** The keys that forbid continuing a run of `before` with `after`; empty where it may be continued bit for bit. */
 export function resumeConflicts(before: ResolvedConfig, after: ResolvedConfig): ConfigDifference[] {
-  const show = (config: ResolvedConfig, name: string): string => JSON.stringify(valueAt(config, name.split("."))) ?? "absent";
+  const show = (config: ResolvedConfig, name: string): string =>
+    JSON.stringify(valueAt(config, name.split("."))) ?? "absent";
   return configKeys()
     .filter(({ name }) => !FREE_ON_RESUME.some((free) => (free.endsWith(".") ? name.startsWith(free) : name === free)))
     .map(({ name }) => ({ key: name, before: show(before, name), after: show(after, name) }))

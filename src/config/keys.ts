@@ -69,7 +69,8 @@ export function configKeys(): ConfigKey[] {
         continue;
       }
       const wrapped = isOptional(child) ? child.wrapped : child;
-      const fallback = isOptional(child) && child.default !== undefined ? JSON.stringify(child.default).replaceAll(",", ", ") : "";
+      const fallback =
+        isOptional(child) && child.default !== undefined ? JSON.stringify(child.default).replaceAll(",", ", ") : "";
       keys.push({ name, type: typeName(child), fallback, description: v.getDescription(wrapped) ?? "" });
     }
   };

@@ -13,11 +13,17 @@ const aboveZero = v.pipe(v.number(), v.finite(), v.gtValue(0));
 /** [width, height] in px; one number means a square. */
 const size = v.pipe(
   v.union([positive, v.strictTuple([positive, positive])]),
-  v.transform((value): readonly [width: number, height: number] => (typeof value === "number" ? [value, value] : value)),
+  v.transform((value): readonly [width: number, height: number] =>
+    typeof value === "number" ? [value, value] : value,
+  ),
 );
 
 /** A key with a default. */
-function key<const S extends v.GenericSchema, const D extends v.InferInput<S>>(schema: S, fallback: D, description: string) {
+function key<const S extends v.GenericSchema, const D extends v.InferInput<S>>(
+  schema: S,
+  fallback: D,
+  description: string,
+) {
   return v.optional(v.pipe(schema, v.description(description)), fallback);
 }
 
@@ -33,13 +39,27 @@ function section<const E extends v.ObjectEntries>(entries: E) {
 
 const extra = section({
   NUM_LAYERS: key(v.picklist([10, 18, 34, 50, 101, 152]), 50, "depth of the ResNet; 10 is for small runs"),
-  WIDTH: key(v.pipe(v.number(), v.integer(), v.minValue(4), v.multipleOf(4)), 64, "channels of the stem; 64 is the published network"),
+  WIDTH: key(
+    v.pipe(v.number(), v.integer(), v.minValue(4), v.multipleOf(4)),
+    64,
+    "channels of the stem; 64 is the published network",
+  ),
   DECONV_WITH_BIAS: key(v.boolean(), false, "bias in the transposed convolutions"),
-  NUM_DECONV_LAYERS: key(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(5)), 3, "transposed convolutions of stride 2 behind the ResNet"),
+  NUM_DECONV_LAYERS: key(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(5)),
+    3,
+    "transposed convolutions of stride 2 behind the ResNet",
+  ),
   NUM_DECONV_FILTERS: absentable(v.array(positive), "their output channels, one number each; 256 each where absent"),
-  NUM_DECONV_KERNELS: absentable(v.array(v.picklist([2, 3, 4])), "their kernel sizes, one number each; 4 each where absent"),
+  NUM_DECONV_KERNELS: absentable(
+    v.array(v.picklist([2, 3, 4])),
+    "their kernel sizes, one number each; 4 each where absent",
+  ),
   FINAL_CONV_KERNEL: key(v.picklist([1, 3]), 1, "kernel size of the convolution that makes the heatmaps"),
-  HEATMAP_SIZE: absentable(size, "heatmap width and height in px; follows from IMAGE_SIZE and NUM_DECONV_LAYERS where absent"),
+  HEATMAP_SIZE: absentable(
+    size,
+    "heatmap width and height in px; follows from IMAGE_SIZE and NUM_DECONV_LAYERS where absent",
+  ),
   SIGMA: key(aboveZero, 2, "standard deviation of the target Gaussians in heatmap px"),
 });
 
@@ -51,7 +71,11 @@ const model = section({
   ),
   NUM_JOINTS: key(v.picklist([17, 24]), 24, "17: the COCO joints; 24: the union skeleton"),
   IMAGE_SIZE: key(size, [256, 256], "width and height of the network's input in px, multiples of 32"),
-  INIT_WEIGHTS: key(v.boolean(), true, "true: convolutions start from N(0, 0.001) as in the published code; false: from PyTorch's default"),
+  INIT_WEIGHTS: key(
+    v.boolean(),
+    true,
+    "true: convolutions start from N(0, 0.001) as in the published code; false: from PyTorch's default",
+  ),
   EXTRA: extra,
 });
 
@@ -72,21 +96,41 @@ const dataset = section({
     "coco",
     "coco: labelled persons; mix_coco_coco: labelled persons paired with unlabelled ones",
   ),
-  TRAIN_SET: key(v.pipe(v.string(), v.nonEmpty()), "train", "image set of the labelled persons: train is train2017, val is val2017, else the name itself"),
+  TRAIN_SET: key(
+    v.pipe(v.string(), v.nonEmpty()),
+    "train",
+    "image set of the labelled persons: train is train2017, val is val2017, else the name itself",
+  ),
   TRAIN_UNSUP_SET: key(v.string(), "", "image set of the unlabelled persons; empty: all persons of TRAIN_SET"),
   TEST_SET: key(v.pipe(v.string(), v.nonEmpty()), "val", "image set for validation, named as TRAIN_SET"),
-  TRAIN_LEN: key(v.pipe(v.number(), v.integer(), v.minValue(-1)), -1, "keep the labels of the first so many persons only; -1 or 0: of all"),
+  TRAIN_LEN: key(
+    v.pipe(v.number(), v.integer(), v.minValue(-1)),
+    -1,
+    "keep the labels of the first so many persons only; -1 or 0: of all",
+  ),
   TRAIN_ANNOTATIONS: key(v.string(), "", "annotation file to use in place of the one that ROOT and TRAIN_SET name"),
   TRAIN_IMAGES: key(v.string(), "", "image folder that belongs to TRAIN_ANNOTATIONS"),
   TEST_ANNOTATIONS: key(v.string(), "", "annotation file to use in place of the one that ROOT and TEST_SET name"),
   TEST_IMAGES: key(v.string(), "", "image folder that belongs to TEST_ANNOTATIONS"),
   COLOR_RGB: key(v.boolean(), false, "true: the network sees RGB; false: BGR, as the published weights do"),
   FLIP: key(v.boolean(), true, "mirror half of the training samples"),
-  SCALE_FACTOR: key(v.pipe(v.number(), v.minValue(0), v.ltValue(1)), 0.25, "spread of the random scale; also of the hard view's"),
-  ROT_FACTOR: key(v.pipe(v.number(), v.minValue(0), v.maxValue(90)), 30, "spread of the random rotation in degrees; also of the hard view's"),
+  SCALE_FACTOR: key(
+    v.pipe(v.number(), v.minValue(0), v.ltValue(1)),
+    0.25,
+    "spread of the random scale; also of the hard view's",
+  ),
+  ROT_FACTOR: key(
+    v.pipe(v.number(), v.minValue(0), v.maxValue(90)),
+    30,
+    "spread of the random rotation in degrees; also of the hard view's",
+  ),
   PROB_HALF_BODY: key(share, 0, "chance to crop to the upper or lower body"),
   NUM_JOINTS_HALF_BODY: key(count, 8, "crop to half a body only when more joints than this are labelled"),
-  SKIP_CORRUPT: key(v.boolean(), false, "true: replace a person whose image cannot be decoded by the next one; false: stop"),
+  SKIP_CORRUPT: key(
+    v.boolean(),
+    false,
+    "true: replace a person whose image cannot be decoded by the next one; false: stop",
+  ),
   CACHE_MB: key(count, 1024, "memory for decoded images in MiB"),
   SYNTHETIC: synthetic,
 });
@@ -114,7 +158,11 @@ const testing = section({
   INTERVAL: key(positive, 1, "validate after every so many epochs, and after the last"),
   FLIP_TEST: key(v.boolean(), false, "average the heatmaps of the image and of its mirror image"),
   POST_PROCESS: key(v.boolean(), true, "shift a peak by a quarter pixel towards its higher neighbour"),
-  USE_GT_BBOX: key(v.literal(true), true, "take the boxes from the annotations, the only source of boxes in this release"),
+  USE_GT_BBOX: key(
+    v.literal(true),
+    true,
+    "take the boxes from the annotations, the only source of boxes in this release",
+  ),
   OKS_THRE: key(share, 0.5, "drop a person whose OKS with a better one of the image exceeds this"),
   IN_VIS_THRE: key(v.number(), 0, "keypoints with scores above this count for a person's score"),
   MODEL_FILE: key(v.string(), "", "weights for valid; empty: the best of the output folder"),

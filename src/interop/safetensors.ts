@@ -127,7 +127,9 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
           where: path,
         });
       }
-      const data = new Uint8Array(await file.slice(entry.offsetBytes, entry.offsetBytes + entry.sizeBytes).arrayBuffer());
+      const data = new Uint8Array(
+        await file.slice(entry.offsetBytes, entry.offsetBytes + entry.sizeBytes).arrayBuffer(),
+      );
       if (data.byteLength !== entry.sizeBytes) throw malformed(path, `tensor "${name}" is cut off`);
       return { dtype: entry.dtype, shape: entry.shape, data };
     },
@@ -142,7 +144,10 @@ async function sizeOf(path: string): Promise<number> {
     const code = systemErrorCode(error);
     if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EACCES") throw error;
     const what = code === "EACCES" ? "cannot be read: permission denied" : "does not exist";
-    throw new DataError({ code: "safetensors/unreadable", message: `the file ${what}`, fix: "check the path", where: path }, { cause: error });
+    throw new DataError(
+      { code: "safetensors/unreadable", message: `the file ${what}`, fix: "check the path", where: path },
+      { cause: error },
+    );
   }
   throw new DataError({ code: "safetensors/unreadable", message: "is not a file", fix: "check the path", where: path });
 }
@@ -152,7 +157,8 @@ function checkHeader(
   header: unknown,
   sizes: { dataStart: number; fileBytes: number },
 ): { metadata: Record<string, string>; entries: Map<string, TensorEntry> } {
-  if (typeof header !== "object" || header === null || Array.isArray(header)) throw malformed(path, "the header is not a JSON object");
+  if (typeof header !== "object" || header === null || Array.isArray(header))
+    throw malformed(path, "the header is not a JSON object");
   let metadata: Record<string, string> = {};
   const entries = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(header)) {
@@ -166,18 +172,29 @@ function checkHeader(
     if (!parsed.success) throw malformed(path, `tensor "${name}": ${parsed.issues[0].message}`);
     const { dtype, shape, data_offsets: offsets } = parsed.output;
     if (!isDtype(dtype)) {
-      throw malformed(path, `tensor "${name}" has type "${dtype}"; expected one of ${Object.keys(DTYPE_BYTES).join(", ")}`);
+      throw malformed(
+        path,
+        `tensor "${name}" has type "${dtype}"; expected one of ${Object.keys(DTYPE_BYTES).join(", ")}`,
+      );
     }
     const sizeBytes = tensorBytes(dtype, shape);
     if (!Number.isSafeInteger(sizeBytes) || offsets[1] - offsets[0] !== sizeBytes) {
-      throw malformed(path, `tensor "${name}" of ${dtype} [${shape.join(", ")}] needs ${sizeBytes} bytes, its offsets span ${offsets[1] - offsets[0]}`);
+      throw malformed(
+        path,
+        `tensor "${name}" of ${dtype} [${shape.join(", ")}] needs ${sizeBytes} bytes, its offsets span ${offsets[1] - offsets[0]}`,
+      );
     }
     entries.set(name, { name, dtype, shape, offsetBytes: sizes.dataStart + offsets[0], sizeBytes });
   }
   let end = sizes.dataStart;
-  for (const entry of [...entries.values()].sort((a, b) => a.offsetBytes - b.offsetBytes || a.sizeBytes - b.sizeBytes)) {
+  for (const entry of [...entries.values()].sort(
+    (a, b) => a.offsetBytes - b.offsetBytes || a.sizeBytes - b.sizeBytes,
+  )) {
     if (entry.offsetBytes !== end) {
-      throw malformed(path, `tensor "${entry.name}" ${entry.offsetBytes < end ? "overlaps the one before it" : "leaves a gap before it"}`);
+      throw malformed(
+        path,
+        `tensor "${entry.name}" ${entry.offsetBytes < end ? "overlaps the one before it" : "leaves a gap before it"}`,
+      );
     }
     end += entry.sizeBytes;
   }
@@ -196,7 +213,10 @@ export interface WriteSafetensorsOptions {
  * every tensor starts at a multiple of its element size and equal contents give equal bytes.
  * @throws Error where a tensor's bytes do not fit its type and shape (a bug of the caller).
  */
-export function safetensorsChunks(tensors: ReadonlyMap<string, StoredTensor>, options: WriteSafetensorsOptions = {}): Uint8Array[] {
+export function safetensorsChunks(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  options: WriteSafetensorsOptions = {},
+): Uint8Array[] {
   const sorted = [...tensors].sort(
     ([nameA, a], [nameB, b]) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype] || (nameA < nameB ? -1 : 1),
   );
@@ -208,9 +228,13 @@ export function safetensorsChunks(tensors: ReadonlyMap<string, StoredTensor>, op
     const sizeBytes = tensorBytes(dtype, shape);
     if (name === "__metadata__") throw new Error(`a tensor cannot be named "__metadata__"`);
     if (data.byteLength !== sizeBytes) {
-      throw new Error(`tensor "${name}" of ${dtype} [${shape.join(", ")}] needs ${sizeBytes} bytes, got ${data.byteLength}`);
+      throw new Error(
+        `tensor "${name}" of ${dtype} [${shape.join(", ")}] needs ${sizeBytes} bytes, got ${data.byteLength}`,
+      );
     }
-    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, offset + sizeBytes] })}`);
+    fields.push(
+      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, offset + sizeBytes] })}`,
+    );
     offset += sizeBytes;
   }
   const json = new TextEncoder().encode(`{${fields.join(",")}}`);

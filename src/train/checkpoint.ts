@@ -30,7 +30,11 @@ const stateSchema = v.object({
 const recordSchema = v.object({
   format: v.literal(FORMAT),
   version: v.number(),
-  tensors: v.object({ file: v.pipe(v.string(), v.regex(/^[\w.-]+\.safetensors$/)), bytes: count, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) }),
+  tensors: v.object({
+    file: v.pipe(v.string(), v.regex(/^[\w.-]+\.safetensors$/)),
+    bytes: count,
+    sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  }),
   state: stateSchema,
 });
 
@@ -116,7 +120,8 @@ export async function loadCheckpointFile(path: string): Promise<Checkpoint> {
   const hasher = new Bun.CryptoHasher("sha256");
   const contents = await openSafetensors(tensorPath);
   for await (const chunk of file.stream()) hasher.update(chunk);
-  if (hasher.digest("hex") !== record.tensors.sha256) throw unusable(tensorPath, "its contents are not those that were written (SHA-256 differs)");
+  if (hasher.digest("hex") !== record.tensors.sha256)
+    throw unusable(tensorPath, "its contents are not those that were written (SHA-256 differs)");
   const tensors = new Map<string, StoredTensor>();
   for (const name of contents.entries.keys()) tensors.set(name, await contents.read(name));
   return { tensors, state: record.state };
@@ -145,7 +150,12 @@ async function readRecord(path: string): Promise<unknown> {
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === undefined || !["ENOENT", "ENOTDIR", "EACCES", "EISDIR"].includes(code)) throw error;
-    const what = { ENOENT: "does not exist", ENOTDIR: "does not exist", EACCES: "may not be read", EISDIR: "is a folder" }[code];
+    const what = {
+      ENOENT: "does not exist",
+      ENOTDIR: "does not exist",
+      EACCES: "may not be read",
+      EISDIR: "is a folder",
+    }[code];
     throw missing(path, what ?? "cannot be read", error);
   }
   try {

@@ -204,7 +204,7 @@ export class StepLog {
   flush(): void {
     const bytes = new TextEncoder().encode(this.#lines.join(""));
     try {
-      for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written);
+      for (let written = 0; written < bytes.length;) written += writeSync(this.#file, bytes, written);
     } catch (error) {
       throw writeError(this.path, error);
     }
@@ -256,7 +256,16 @@ function isStepRecord(value: unknown): value is StepRecord {
 export async function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
   const { default: Table } = await import("cli-table3");
   const rule = { mid: "-", "mid-mid": "  ", "left-mid": "", "right-mid": "" };
-  const none = { top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "" };
+  const none = {
+    top: "",
+    "top-mid": "",
+    "top-left": "",
+    "top-right": "",
+    bottom: "",
+    "bottom-mid": "",
+    "bottom-left": "",
+    "bottom-right": "",
+  };
   const table = new Table({
     head: [...head],
     chars: { ...none, ...rule, left: "", right: "", middle: "  " },
@@ -267,5 +276,8 @@ export async function renderTable(head: readonly string[], rows: readonly (reado
   // cli-table3 rules off every row; only the one below the head is wanted.
   const lines = table.toString().split("\n");
   const isRule = (line: string): boolean => /^[- ]+$/.test(line) && line.includes("--");
-  return lines.filter((line, i) => i < 2 || !isRule(line)).map((line) => line.trimEnd()).join("\n");
+  return lines
+    .filter((line, i) => i < 2 || !isRule(line))
+    .map((line) => line.trimEnd())
+    .join("\n");
 }

@@ -48,23 +48,30 @@ const tensorArbitrary: fc.Arbitrary<StoredTensor> = fc
   .record({ dtype: fc.constantFrom(...dtypes), shape: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }) })
   .chain(({ dtype, shape }) => {
     const length = shape.reduce((a, b) => a * b, 1) * DTYPE_BYTES[dtype];
-    return fc.uint8Array({ minLength: length, maxLength: length }).map((data) => ({ dtype, shape, data: new Uint8Array(data) }));
+    return fc
+      .uint8Array({ minLength: length, maxLength: length })
+      .map((data) => ({ dtype, shape, data: new Uint8Array(data) }));
   });
 
 test("what is written is read back, whatever the names, types and shapes", async () => {
-  const names = fc.string({ unit: "grapheme", maxLength: 12 }).filter((name) => name !== "__metadata__" && name.isWellFormed());
+  const names = fc
+    .string({ unit: "grapheme", maxLength: 12 })
+    .filter((name) => name !== "__metadata__" && name.isWellFormed());
   await fc.assert(
     fc.asyncProperty(
-      fc.uniqueArray(fc.tuple(fc.oneof(names, fc.constantFrom("__proto__", "1", "10", "constructor")), tensorArbitrary), {
-        selector: ([name]) => name,
-        maxLength: 6,
-      }),
+      fc.uniqueArray(
+        fc.tuple(fc.oneof(names, fc.constantFrom("__proto__", "1", "10", "constructor")), tensorArbitrary),
+        {
+          selector: ([name]) => name,
+          maxLength: 6,
+        },
+      ),
       async (pairs) => {
         const path = join(folder, "round.safetensors");
         const tensors = new Map(pairs);
-        await writeSafetensors(path, tensors, { metadata: { note: "ä\n\"" } });
+        await writeSafetensors(path, tensors, { metadata: { note: 'ä\n"' } });
         const file = await openSafetensors(path);
-        expect(file.metadata).toEqual({ note: "ä\n\"" });
+        expect(file.metadata).toEqual({ note: 'ä\n"' });
         expect([...file.entries.keys()].sort()).toEqual([...tensors.keys()].sort());
         for (const [name, tensor] of tensors) {
           const read = await file.read(name);
@@ -83,22 +90,39 @@ test("what is written is read back, whatever the names, types and shapes", async
 test("equal contents give equal bytes whatever the order of insertion", async () => {
   const a = float32Tensor(Float32Array.of(1, 2), [2]);
   const b: StoredTensor = { dtype: "U8", shape: [3], data: Uint8Array.of(7, 8, 9) };
-  await writeSafetensors(join(folder, "ab"), new Map([["a", a], ["b", b]]));
-  await writeSafetensors(join(folder, "ba"), new Map([["b", b], ["a", a]]));
+  await writeSafetensors(
+    join(folder, "ab"),
+    new Map([
+      ["a", a],
+      ["b", b],
+    ]),
+  );
+  await writeSafetensors(
+    join(folder, "ba"),
+    new Map([
+      ["b", b],
+      ["a", a],
+    ]),
+  );
   expect(readFileSync(join(folder, "ab")).equals(readFileSync(join(folder, "ba")))).toBe(true);
   const length = new DataView(readFileSync(join(folder, "ab")).buffer as ArrayBuffer).getBigUint64(0, true);
   expect(length % 8n).toBe(0n);
 });
 
 test("a file that the reference implementation's documentation describes is read", async () => {
-  const path = handMade("reference", '{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}', 16);
+  const path = handMade(
+    "reference",
+    '{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}',
+    16,
+  );
   const file = await openSafetensors(path);
   expect(file.metadata["format"]).toBe("pt");
   expect([...toFloat32(await file.read("w"), "w")]).toEqual([0, 0, 0, 0]);
 });
 
 describe("refuses, naming the file:", () => {
-  const entry = (offsets: string, shape = "[1]", dtype = "F32") => `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
+  const entry = (offsets: string, shape = "[1]", dtype = "F32") =>
+    `{"dtype":"${dtype}","shape":${shape},"data_offsets":${offsets}}`;
   const cases: [string, string, string | Uint8Array, number][] = [
     ["header is not JSON", "the header is not JSON", "{oops", 0],
     ["header is not UTF-8", "the header is not JSON", Uint8Array.of(0x7b, 0xff, 0x7d), 0],
@@ -150,8 +174,12 @@ describe("refuses, naming the file:", () => {
 
 test("half and brain floats and doubles become float32", () => {
   const half = new Float16Array([1.5, -2, 65504]);
-  expect([...toFloat32({ dtype: "F16", shape: [3], data: new Uint8Array(half.buffer) }, "h")]).toEqual([1.5, -2, 65504]);
-  expect([...toFloat32({ dtype: "BF16", shape: [2], data: Uint8Array.of(0x80, 0x3f, 0x49, 0xc0) }, "b")]).toEqual([1, -3.140625]);
+  expect([...toFloat32({ dtype: "F16", shape: [3], data: new Uint8Array(half.buffer) }, "h")]).toEqual([
+    1.5, -2, 65504,
+  ]);
+  expect([...toFloat32({ dtype: "BF16", shape: [2], data: Uint8Array.of(0x80, 0x3f, 0x49, 0xc0) }, "b")]).toEqual([
+    1, -3.140625,
+  ]);
   const double = new Float64Array([0.25]);
   expect([...toFloat32({ dtype: "F64", shape: [1], data: new Uint8Array(double.buffer) }, "d")]).toEqual([0.25]);
   expect(() => toFloat32({ dtype: "I64", shape: [1], data: new Uint8Array(8) }, "i")).toThrow(DataError);

@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DataError } from "../../src/error.ts";
 import { writeSafetensors } from "../../src/interop/safetensors.ts";
-import { type Checkpoint, hasCheckpoint, loadCheckpoint, loadCheckpointFile, saveCheckpoint } from "../../src/train/checkpoint.ts";
+import {
+  type Checkpoint,
+  hasCheckpoint,
+  loadCheckpoint,
+  loadCheckpointFile,
+  saveCheckpoint,
+} from "../../src/train/checkpoint.ts";
 import { exampleCheckpoint } from "./checkpoint_example.ts";
 
 let folder = "";
@@ -56,7 +62,11 @@ test("killed before any file operation, the old or the new checkpoint loads, and
     const into = join(folder, `n${n}`);
     cpSync(first, into, { recursive: true });
     const child = Bun.spawn([process.execPath, writer, into, String(n)], { stdout: "pipe", stderr: "pipe" });
-    const [code, output, errors] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    const [code, output, errors] = await Promise.all([
+      child.exited,
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
     return { into, code, signal: child.signalCode, output, errors };
   };
   const whole = await run(0);

@@ -5,7 +5,13 @@ import type { Checkpoint } from "../../src/train/checkpoint.ts";
 export function exampleCheckpoint(step: number): Checkpoint {
   return {
     tensors: new Map([
-      ["model.conv1.weight", float32Tensor(Float32Array.from({ length: 50 }, (_, i) => i * step), [5, 10])],
+      [
+        "model.conv1.weight",
+        float32Tensor(
+          Float32Array.from({ length: 50 }, (_, i) => i * step),
+          [5, 10],
+        ),
+      ],
       ["adam.m.conv1.weight", float32Tensor(Float32Array.of(step), [1])],
     ]),
     state: {

@@ -27,7 +27,11 @@ Object.assign(fs, {
   open: async (...args: Parameters<typeof fs.open>) => {
     dieWhenDue();
     const file = await open(...args);
-    const write = file.write.bind(file) as (data: Uint8Array, offset: number, length: number) => Promise<{ bytesWritten: number }>;
+    const write = file.write.bind(file) as (
+      data: Uint8Array,
+      offset: number,
+      length: number,
+    ) => Promise<{ bytesWritten: number }>;
     return Object.assign(file, {
       // Half of every piece at first: a kill then also meets half-written files.
       write: (data: Uint8Array, offset: number, length: number) => {

@@ -63,7 +63,12 @@ describe("progress", () => {
     expect(screen.text).toContain("best so far");
     expect(screen.text).toContain("\u001b[?25h");
     const lines = readFileSync(file, "utf8").split("\n");
-    expect(lines.map((line) => line.split("  ").slice(0, 3).join("  "))).toEqual(["epoch 1/1  2/4  loss 2", "best so far", "epoch 1/1  4/4  loss 4", ""]);
+    expect(lines.map((line) => line.split("  ").slice(0, 3).join("  "))).toEqual([
+      "epoch 1/1  2/4  loss 2",
+      "best so far",
+      "epoch 1/1  4/4  loss 4",
+      "",
+    ]);
   });
 
   test("a line file on a full disk is a DataError", () => {
@@ -72,8 +77,22 @@ describe("progress", () => {
   });
 
   test("numbers and durations are short", () => {
-    expect([0, 3, 0.1 + 0.2, 1e-5, 123456.7, Number.NaN, -0.5].map(showNumber)).toEqual(["0", "3", "0.3", "1.000e-5", "1.235e+5", "NaN", "-0.5"]);
-    expect([0, 59.6, 125, 3725, Number.NaN].map(showDuration)).toEqual(["0 s", "1 min 00 s", "2 min 05 s", "1 h 02 min", "?"]);
+    expect([0, 3, 0.1 + 0.2, 1e-5, 123456.7, Number.NaN, -0.5].map(showNumber)).toEqual([
+      "0",
+      "3",
+      "0.3",
+      "1.000e-5",
+      "1.235e+5",
+      "NaN",
+      "-0.5",
+    ]);
+    expect([0, 59.6, 125, 3725, Number.NaN].map(showDuration)).toEqual([
+      "0 s",
+      "1 min 00 s",
+      "2 min 05 s",
+      "1 h 02 min",
+      "?",
+    ]);
   });
 });
 
@@ -81,7 +100,8 @@ describe("step log", () => {
   test("every step has its line; not-numbers become texts", async () => {
     const path = join(folder, "a/steps.jsonl");
     const log = await StepLog.open(path);
-    for (let step = 1; step <= 200; step++) log.write({ step, loss: step === 3 ? Number.NaN : 1 / step, best: null, up: Number.POSITIVE_INFINITY });
+    for (let step = 1; step <= 200; step++)
+      log.write({ step, loss: step === 3 ? Number.NaN : 1 / step, best: null, up: Number.POSITIVE_INFINITY });
     log.close();
     const records = await readStepLog(path);
     expect(records).toHaveLength(200);
@@ -106,13 +126,22 @@ describe("step log", () => {
   test("a foreign file is refused with its line, and stays as it is", async () => {
     const path = join(folder, "steps.jsonl");
     writeFileSync(path, '{"step": 1}\nhello\n{"step": 3}\n');
-    await expect(StepLog.open(path, { resumedStep: 3 })).rejects.toMatchObject({ code: "log/damaged", where: `${path}:2` });
+    await expect(StepLog.open(path, { resumedStep: 3 })).rejects.toMatchObject({
+      code: "log/damaged",
+      where: `${path}:2`,
+    });
     expect(readFileSync(path, "utf8")).toContain("hello");
   });
 });
 
 test("tables set the first column left and numbers right", async () => {
-  expect(await renderTable(["method", "AP"], [["pose_cons", "0.75"], ["x", "12.5"]])).toBe(
-    "method       AP\n---------  ----\npose_cons  0.75\nx          12.5",
-  );
+  expect(
+    await renderTable(
+      ["method", "AP"],
+      [
+        ["pose_cons", "0.75"],
+        ["x", "12.5"],
+      ],
+    ),
+  ).toBe("method       AP\n---------  ----\npose_cons  0.75\nx          12.5");
 });

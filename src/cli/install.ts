@@ -1,0 +1,59 @@
+/**
+ * Brings the packages up to date before anything else is loaded, so that a fresh clone needs no separate step.
+ * Imports built-in modules only.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DataError, LimberError } from "../error.ts";
+
+/** Holds the digest of the lock file that node_modules was made from. */
+const STAMP = "node_modules/.limber-lock";
+
+/**
+ * Installs the locked packages where node_modules is missing or was made from another lock file.
+ * @throws LimberError with what to do where the installation fails, for example without a network.
+ */
+export function ensurePackages(root: string): void {
+  const lockPath = join(root, "bun.lock");
+  if (!existsSync(lockPath)) {
+    throw new DataError({
+      code: "install/no-lock",
+      message: "the file is missing, so the packages to install are not known",
+      fix: "restore it, for example by git checkout bun.lock",
+      where: lockPath,
+    });
+  }
+  const digest = createHash("sha256").update(readFileSync(lockPath)).digest("hex");
+  const stampPath = join(root, STAMP);
+  if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === digest) return;
+
+  console.error(existsSync(stampPath) ? "Updating packages ..." : "Installing packages (first run) ...");
+  const result = spawnSync(process.execPath, ["install", "--frozen-lockfile"], {
+    cwd: root,
+    encoding: "utf8",
+    env: process.env,
+  });
+  if (result.status !== 0) {
+    const said = `${result.stderr ?? ""}${result.stdout ?? ""}${result.error?.message ?? ""}`;
+    const tail = said
+      .split("\n")
+      .filter((line) => line.trim() !== "" && !/^bun install|^ +at /.test(line))
+      .slice(-4)
+      .map((line) => `\n    ${line.trim()}`)
+      .join("");
+    throw new LimberError({
+      code: "install/failed",
+      message: `the packages could not be installed:${tail}`,
+      fix: /lockfile/.test(said)
+        ? "restore bun.lock and package.json, for example by git checkout bun.lock package.json"
+        : "check the network and the registry settings of npm (.npmrc, proxy variables) and the free disk space, then run again",
+    });
+  }
+  try {
+    writeFileSync(stampPath, digest);
+  } catch {
+    // A read-only checkout with its packages in place works; it only asks the installer again at the next start.
+  }
+}

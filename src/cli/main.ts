@@ -1,0 +1,47 @@
+/**
+ * The entry of every command. Until the packages are installed it may import built-in modules and files that import
+ * nothing else.
+ */
+import { fileURLToPath } from "node:url";
+import { LimberError } from "../error.ts";
+import { writeError } from "../files.ts";
+import { ensurePackages } from "./install.ts";
+import { interrupt } from "./interrupt.ts";
+
+/** Exit code for a bug (EX_SOFTWARE of sysexits.h). */
+const BUG = 70;
+
+/** Prints what was thrown and returns the exit code: a user's mistake as clean text, a bug with its stack. */
+function report(thrown: unknown): number {
+  // A full disk and the like are the user's to mend wherever they are met.
+  const path = thrown instanceof Error && "path" in thrown && typeof thrown.path === "string" ? thrown.path : "output";
+  const error = writeError(path, thrown);
+  if (error instanceof LimberError) {
+    console.error(`error: ${error.toText()}`);
+    return 1;
+  }
+  console.error(error);
+  console.error("This is a bug in limber: please report it with the lines above.");
+  return BUG;
+}
+
+function fail(thrown: unknown): never {
+  process.exit(report(thrown));
+}
+
+process.on("SIGINT", interrupt);
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+process.stdout.on("error", (error: Error) => {
+  // The reader of a pipe, such as head, has gone.
+  if ("code" in error && error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+try {
+  ensurePackages(fileURLToPath(new URL("../..", import.meta.url)));
+  const { runProgramLine } = await import("./program.ts");
+  process.exit(await runProgramLine(process.argv.slice(2)));
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,67 @@
+import { ConfigError } from "../error.ts";
+import type { Box } from "../pose/types.ts";
+import { defineCommand } from "./command.ts";
+
+/** Prediction. */
+export const command = defineCommand({
+  name: "predict",
+  summary: "Finds the keypoints of persons in an image; writes them as JSON and draws them over it",
+  flags: {
+    "model-file": {
+      type: "text",
+      hint: "FILE",
+      required: true,
+      description: "Checkpoint, for example best.json of a run",
+    },
+    image: { type: "text", hint: "FILE", required: true, description: "JPEG or PNG" },
+    bbox: {
+      type: "text",
+      hint: "X,Y,W,H",
+      repeat: true,
+      description: "Box of a person in px; without one, the whole image",
+    },
+    out: { type: "text", hint: "DIR", required: true, description: "Folder for the results" },
+    "save-heatmaps": { type: "text", hint: "FILE.npy", description: "Also write the heatmaps [persons, h, w, joints]" },
+  },
+  async run(flags) {
+    const boxes = flags.bbox.map(parseBox);
+    const saveHeatmaps = flags["save-heatmaps"];
+    if (saveHeatmaps !== undefined && !saveHeatmaps.endsWith(".npy")) {
+      throw new ConfigError({
+        code: "cli/bad-argument",
+        message: `--save-heatmaps expects a name that ends in .npy, received "${saveHeatmaps}"`,
+        where: "predict",
+      });
+    }
+    const { runPrediction } = await import("../train/predict.ts");
+    await runPrediction({ modelFile: flags["model-file"], image: flags.image, boxes, out: flags.out, saveHeatmaps });
+    return 0;
+  },
+});
+
+/**
+ * A box from "x,y,width,height".
+ * @throws ConfigError where it is not four numbers with a positive width and height.
+ */
+export function parseBox(text: string): Box {
+  const parts = text.split(",").map((part) => part.trim());
+  const [x, y, width, height] = parts.map(Number);
+  const valid = parts.length === 4 && parts.every((part) => part !== "" && Number.isFinite(Number(part)));
+  if (
+    valid &&
+    x !== undefined &&
+    y !== undefined &&
+    width !== undefined &&
+    height !== undefined &&
+    width > 0 &&
+    height > 0
+  ) {
+    return [x, y, width, height];
+  }
+  throw new ConfigError({
+    code: "cli/bad-argument",
+    message: `--bbox expects x,y,width,height in px with a positive width and height, received "${text}"`,
+    fix: "for example --bbox 10,20,100,200; write --bbox=-5,... where it begins with a minus",
+    where: "predict",
+  });
+}

@@ -8,6 +8,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, LimberError } from "../error.ts";
 
+/** Oldest Bun that has all that is used here. */
+const OLDEST_BUN = [1, 4, 5] as const;
+
 /** Holds the digest of the lock file that node_modules was made from. */
 const STAMP = "node_modules/.limber-lock";
 
@@ -16,6 +19,13 @@ const STAMP = "node_modules/.limber-lock";
  * @throws LimberError with what to do where the installation fails, for example without a network.
  */
 export function ensurePackages(root: string): void {
+  if (isOlder(process.versions.bun ?? "0")) {
+    throw new LimberError({
+      code: "install/old-bun",
+      message: `needs Bun ${OLDEST_BUN.join(".")} or newer, this is ${process.versions.bun ?? "not Bun"}`,
+      fix: "run it through npm (npx --yes bun@1.4.5 run ...) or upgrade Bun (bun upgrade)",
+    });
+  }
   const lockPath = join(root, "bun.lock");
   if (!existsSync(lockPath)) {
     throw new DataError({
@@ -56,4 +66,14 @@ export function ensurePackages(root: string): void {
   } catch {
     // A read-only checkout with its packages in place works; it only asks the installer again at the next start.
   }
+}
+
+/** Whether a version such as "1.4.5" comes before the oldest usable one. */
+export function isOlder(version: string): boolean {
+  const parts = version.split(/[.-]/).map(Number);
+  for (const [i, wanted] of OLDEST_BUN.entries()) {
+    const part = parts[i] ?? 0;
+    if (part !== wanted) return !(part > wanted);
+  }
+  return false;
 }

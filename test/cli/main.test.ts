@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isOlder } from "../../src/cli/install.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -131,6 +132,11 @@ describe("without packages", () => {
     expect(errors).not.toMatch(/^ +at /m);
     expect(code).toBe(1);
     expect(existsSync(join(main, "../../../node_modules/.limber-lock"))).toBe(false);
+  });
+
+  test("an old Bun is refused", () => {
+    expect(["1.4.4", "1.3.9", "0", "0.9.9", "x"].map(isOlder)).toEqual([true, true, true, true, true]);
+    expect(["1.4.5", "1.4.10", "1.5.0-canary.1", "2.0"].map(isOlder)).toEqual([false, false, false, false]);
   });
 
   test("a missing lock file is named", async () => {

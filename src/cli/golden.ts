@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../error.ts";
 import { defineCommand } from "./command.ts";
@@ -15,7 +15,7 @@ export const command = defineCommand({
   rest: { name: "SCRIPT", description: "Names of scripts in test/golden without .py; all where none is given" },
   async run(_, names) {
     const folder = join(PROJECT_FOLDER, "test/golden");
-    const known = readdirSync(folder)
+    const known = (existsSync(folder) ? readdirSync(folder) : [])
       .filter((name) => /^make_\w+\.py$/.test(name))
       .map((name) => name.slice(0, -3))
       .sort();

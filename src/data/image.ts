@@ -1,0 +1,99 @@
+/** Decoding of image files to RGB bytes, and a cache of decoded images within a byte budget. */
+import { DataError } from "../error.ts";
+
+/** RGB interleaved, row-major. */
+export interface DecodedImage {
+  pixels: Uint8Array;
+  width: number;
+  height: number;
+}
+
+async function loadSharp() {
+  const { prepareFonts } = await import("../viz/fonts.ts");
+  prepareFonts(); // fontconfig reads its settings when sharp's library is first loaded
+  const { default: sharp } = await import("sharp");
+  sharp.cache(false);
+  sharp.concurrency(1);
+  return sharp;
+}
+
+/** sharp, set up once: no cache of its own, one thread per image. */
+export const sharpModule = (() => {
+  let loading: ReturnType<typeof loadSharp> | undefined;
+  return () => (loading ??= loadSharp());
+})();
+
+/**
+ * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation ignored. Errors: DataError naming the file
+ * where it is missing, truncated or no image.
+ */
+export async function decodeImage(path: string): Promise<DecodedImage> {
+  const sharp = await sharpModule();
+  try {
+    const { data, info } = await sharp(path).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
+    return { pixels: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width: info.width, height: info.height };
+  } catch (cause) {
+    const detail = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0] ?? "";
+    const missing = /missing/i.test(detail);
+    throw new DataError(
+      {
+        code: missing ? "data/image-missing" : "data/image-corrupt",
+        where: path,
+        message: missing ? "image file not found" : `image cannot be decoded: ${detail}`,
+        fix: missing ? "check the image folder of the data set" : "replace the file, or set DATASET.SKIP_CORRUPT: true to leave such images out",
+      },
+      { cause },
+    );
+  }
+}
+
+/** Decoded images, least recently used first out. */
+export class ImageCache {
+  readonly #budget: number;
+  readonly #images = new Map<string, Promise<DecodedImage>>();
+  readonly #sizes = new Map<string, number>();
+  #bytes = 0;
+
+  /** @param budgetBytes memory that decoded images may take; 0 keeps none. */
+  constructor(budgetBytes: number) {
+    this.#budget = budgetBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The image of a file, decoded now or before. Concurrent requests share one decode. */
+  get(path: string): Promise<DecodedImage> {
+    const held = this.#images.get(path);
+    if (held) {
+      this.#images.delete(path);
+      this.#images.set(path, held);
+      return held;
+    }
+    const loading = decodeImage(path);
+    if (this.#budget > 0) {
+      this.#images.set(path, loading);
+      loading.then(
+        (image) => this.#account(path, image),
+        () => this.#images.delete(path),
+      );
+    }
+    return loading;
+  }
+
+  #account(path: string, image: DecodedImage): void {
+    if (!this.#images.has(path)) return;
+    this.#sizes.set(path, image.pixels.byteLength);
+    this.#bytes += image.pixels.byteLength;
+    for (const oldest of this.#images.keys()) {
+      if (this.#bytes <= this.#budget) return;
+      const size = this.#sizes.get(oldest);
+      if (size === undefined) continue; // still decoding
+      this.#images.delete(oldest);
+      this.#sizes.delete(oldest);
+      this.#bytes -= size;
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** From predicted persons to COCO results. */
+import { writeFileAtomic } from "../files.ts";
+import type { Skeleton } from "../pose/skeleton.ts";
+import type { Box, Point } from "../pose/types.ts";
+import type { KeypointDetection } from "./coco_eval.ts";
+import { oksNms, rescore } from "./nms.ts";
+
+/** One person as a network sees it. */
+export interface PredictedPerson {
+  imageId: number;
+  /** [3 * joints of the network]: x, y in image px, score. */
+  keypoints: Float64Array;
+  center: Point;
+  scale: Point;
+  boxScore: number;
+  box: Box;
+}
+
+/** Thresholds of rescoring and suppression. */
+export interface ResultOptions {
+  skeleton: Skeleton;
+  inVisThreshold: number;
+  oksThreshold: number;
+}
+
+/** A result entry with what the official format adds. */
+export interface CocoResult extends KeypointDetection {
+  center: Point;
+  scale: Point;
+}
+
+/** The COCO joints of a prediction, [51]. */
+export function cocoKeypoints(keypoints: ArrayLike<number>, skeleton: Skeleton): number[] {
+  return skeleton.fromCoco.flatMap((joint) => [0, 1, 2].map((k) => keypoints[3 * joint + k] as number));
+}
+
+/** Gathers the COCO joints, rescores, suppresses near-duplicates per image. */
+export function toResults(persons: readonly PredictedPerson[], { skeleton, inVisThreshold, oksThreshold }: ResultOptions): CocoResult[] {
+  const byImage = new Map<number, (CocoResult & { area: number })[]>();
+  for (const { imageId, keypoints, center, scale, boxScore, box } of persons) {
+    const coco = cocoKeypoints(keypoints, skeleton);
+    const entry = {
+      imageId,
+      keypoints: coco,
+      score: rescore(coco, { boxScore, threshold: inVisThreshold }),
+      area: 200 * scale[0] * (200 * scale[1]),
+      bbox: box,
+      center,
+      scale,
+    };
+    const list = byImage.get(imageId);
+    if (list) list.push(entry);
+    else byImage.set(imageId, [entry]);
+  }
+  return [...byImage.values()].flatMap((list) =>
+    oksNms(list, oksThreshold).map((i) => {
+      const { area: _, ...result } = list[i] as CocoResult & { area: number };
+      return result;
+    }),
+  );
+}
+
+/** Writes results in COCO's official JSON form. */
+export async function writeResults(path: string, results: readonly CocoResult[]): Promise<void> {
+  const entries = results.map(({ imageId, keypoints, score, bbox, center, scale }) => ({
+    image_id: imageId,
+    category_id: 1,
+    keypoints,
+    score,
+    bbox,
+    center,
+    scale,
+  }));
+  await writeFileAtomic(path, JSON.stringify(entries));
+}

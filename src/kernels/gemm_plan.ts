@@ -21,7 +21,7 @@ export interface GemmProblem {
   batch: number;
 }
 
-export type GemmCore = "lanes" | "tile";
+export type GemmCore = "lanes" | "lanes4" | "tile";
 
 export interface GemmPlan {
   core: GemmCore;
@@ -39,13 +39,14 @@ export interface GemmForce {
 }
 
 const LANES_FRAGMENT = "gemm/core_lanes.wgsl";
+const LANES4_FRAGMENT = "gemm/core_lanes4.wgsl";
 const TILE_FRAGMENT = "gemm/core_tile.wgsl";
 
 function lanesPlan(problem: GemmProblem, lanes: number, force: GemmForce | undefined): GemmPlan {
-  // 16 accumulators of one vector each: 8 rows by 2 column vectors on 8 lanes, 16 by 4 on 4 lanes (gpu notes of bench).
+  // About 16 accumulators of one vector each: 8 rows by 2 column vectors, or 16 by 1 where columns are few.
   const narrow = problem.columns <= lanes;
-  const rows = lanes <= 4 ? 16 : narrow ? 16 : 8;
-  const columns = narrow ? 1 : lanes <= 4 ? 4 : 2;
+  const rows = narrow ? 16 : 8;
+  const columns = narrow ? 1 : 2;
   const spec = { LANES: lanes, ROWS: rows, COLUMNS: columns, ...force?.spec };
   return { core: "lanes", fragment: LANES_FRAGMENT, spec, tileRows: spec.ROWS, tileColumns: spec.LANES * spec.COLUMNS };
 }
@@ -62,7 +63,12 @@ function tilePlan(problem: GemmProblem, adapter: AdapterClass, force: GemmForce 
 /** Chooses core and tile sizes. */
 export function planGemm(problem: GemmProblem, adapter: AdapterClass, force?: GemmForce): GemmPlan {
   const lanesPossible = adapter.subgroupSize !== undefined && adapter.subgroupSize >= 4;
-  const core = force?.core ?? (adapter.software && lanesPossible ? "lanes" : "tile");
+  const lanes = adapter.subgroupSize === 4 ? "lanes4" : "lanes";
+  const core = force?.core ?? (adapter.software && lanesPossible ? lanes : "tile");
+  if (core === "lanes4") {
+    if (adapter.subgroupSize !== 4) throw new Error("the lanes4 core needs subgroups of 4");
+    return { core, fragment: LANES4_FRAGMENT, spec: {}, tileRows: 16, tileColumns: 16 };
+  }
   if (core === "lanes") {
     if (!adapter.subgroupSize) throw new Error("the lanes core needs subgroups of a fixed size");
     return lanesPlan(problem, adapter.subgroupSize, force);

@@ -53,9 +53,10 @@ export class Gpu {
     this.mode = native.mode;
     this.#memory = new Memory(native.device, this.limits.maxBufferSize);
     this.#commands = new Commands(native.device, this.#memory);
-    native.device.addEventListener("uncapturederror", (event) => {
-      this.#commands.failure ??= this.#commands.describeError((event as GPUUncapturedErrorEvent).error.message);
-    });
+    // Assigned, not added: with a mere listener the binding also prints the text.
+    native.device.onuncapturederror = (event: GPUUncapturedErrorEvent) => {
+      this.#commands.failure ??= this.#commands.describeError(event.error.message);
+    };
     void native.device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
       this.#commands.failure ??= new GpuError({
@@ -155,8 +156,17 @@ export class Gpu {
 
   /** Resolves when the device has finished everything submitted so far. Throws what the driver reported. */
   async fence(): Promise<void> {
+    await this.mark()();
+  }
+
+  /** Marks the work submitted so far; the returned function resolves when it is done. Lets a step run ahead of the host. */
+  mark(): () => Promise<void> {
     this.flush();
     const wait = this.#native.queueWait();
+    return () => this.#waitFor(wait);
+  }
+
+  async #waitFor(wait: ReturnType<NativeDevice["queueWait"]>): Promise<void> {
     const deadline = performance.now() + WAIT_LIMIT_MS;
     while (!wait.poll(WAIT_SLICE_MS)) {
       if (performance.now() > deadline) {

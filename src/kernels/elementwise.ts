@@ -59,3 +59,15 @@ const storeRowKernel = defineKernel({
 export function storeRow(gpu: Gpu, { x, row, table, count }: { x: BufferRange; row: BufferRange; table: BufferRange; count: number }): void {
   gpu.run(storeRowKernel, { buffers: { x, row, y: table }, uniforms: { count }, workgroups: linearGrid(count, 8) });
 }
+
+const mirrorKernel = defineKernel({
+  name: "elementwise/mirror",
+  fragments: ["elementwise/mirror.wgsl", "lib/grid.wgsl"],
+  buffers: { x: "read", y: "read_write" },
+  uniforms: { lines: "u32", width: "u32", channels: "u32" },
+});
+
+/** y = x mirrored left to right; both [lines, width, channels] with lines = batch times height. */
+export function mirror(gpu: Gpu, { x, y, lines, width, channels }: { x: BufferRange; y: BufferRange; lines: number; width: number; channels: number }): void {
+  gpu.run(mirrorKernel, { buffers: { x, y }, uniforms: { lines, width, channels }, workgroups: linearGrid(lines * width * channels, WORKGROUP) });
+}

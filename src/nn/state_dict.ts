@@ -1,0 +1,68 @@
+/** A network's tensors under PyTorch's names and layouts, to and from host memory. */
+import { DataError } from "../error.ts";
+import type { BufferRange } from "../gpu/device.ts";
+import { fromTorch, torchShape, toTorch } from "../interop/layout.ts";
+import { float32Tensor, type StoredTensor, toFloat32 } from "../interop/safetensors.ts";
+import { byteCount, elementCount, shapeText } from "../tensor/tensor.ts";
+import type { ParameterStore } from "./store.ts";
+
+/** An arena that mirrors the parameters (the parameters themselves, an optimiser's moments), tensor by tensor. */
+export async function readArena(store: ParameterStore, arena: BufferRange): Promise<Map<string, StoredTensor>> {
+  const values = await store.gpu.readFloats(arena);
+  return new Map(
+    store.declarations.map(({ name, shape, kind }) => {
+      const first = store.parameter(name).range.offset / 4;
+      const own = values.subarray(first, first + elementCount(shape));
+      return [name, float32Tensor(toTorch(own, shape, kind), torchShape(shape, kind))];
+    }),
+  );
+}
+
+/** Writes tensors into an arena that mirrors the parameters. Errors: DataError naming the missing or misshapen tensor. */
+export function writeArena(store: ParameterStore, arena: BufferRange, tensors: { get(name: string): StoredTensor | undefined; where: string }): void {
+  for (const { name, shape, kind } of store.declarations) {
+    const data = expectTensor(tensors, name, torchShape(shape, kind));
+    const { offset } = store.parameter(name).range;
+    store.gpu.write({ allocation: arena.allocation, offset, bytes: byteCount(shape) }, fromTorch(data, shape, kind));
+  }
+}
+
+function expectTensor({ get, where }: { get(name: string): StoredTensor | undefined; where: string }, name: string, shape: readonly number[]): Float32Array {
+  const tensor = get(name);
+  if (!tensor || shapeText(tensor.shape) !== shapeText(shape)) {
+    throw new DataError({
+      code: "checkpoint/mismatch",
+      where,
+      message: tensor ? `tensor ${name} has shape ${shapeText(tensor.shape)}, the network wants ${shapeText(shape)}` : `tensor ${name} is missing`,
+      fix: "use the configuration that the file was trained with",
+    });
+  }
+  return toFloat32(tensor, name);
+}
+
+/** Parameters and running statistics, as PyTorch's state_dict has them. */
+export async function readStateDict(store: ParameterStore): Promise<Map<string, StoredTensor>> {
+  const tensors = await readArena(store, store.parameterArena);
+  const running = await store.gpu.readFloats(store.runningArena);
+  const total = running.length / 2;
+  for (const { name, channels, offset } of store.statisticsDeclarations) {
+    tensors.set(`${name}.running_mean`, float32Tensor(running.slice(offset, offset + channels), [channels]));
+    tensors.set(`${name}.running_var`, float32Tensor(running.slice(total + offset, total + offset + channels), [channels]));
+    tensors.set(`${name}.num_batches_tracked`, { dtype: "I64", shape: [], data: new Uint8Array(BigInt64Array.of(BigInt(store.batchesTracked)).buffer) });
+  }
+  return tensors;
+}
+
+/** Loads parameters and running statistics. Errors: DataError naming the missing or misshapen tensor. */
+export function writeStateDict(store: ParameterStore, tensors: { get(name: string): StoredTensor | undefined; where: string }): void {
+  writeArena(store, store.parameterArena, tensors);
+  const total = store.runningArena.bytes / 8;
+  const running = new Float32Array(2 * total);
+  for (const { name, channels, offset } of store.statisticsDeclarations) {
+    running.set(expectTensor(tensors, `${name}.running_mean`, [channels]), offset);
+    running.set(expectTensor(tensors, `${name}.running_var`, [channels]), total + offset);
+    const counter = tensors.get(`${name}.num_batches_tracked`);
+    if (counter?.dtype === "I64") store.batchesTracked = Number(new DataView(counter.data.buffer, counter.data.byteOffset).getBigInt64(0, true));
+  }
+  store.gpu.write(store.runningArena, running);
+}

@@ -1,0 +1,51 @@
+/** Losses of many steps kept on the device and read now and then: no step waits for a read-back. */
+import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { storeRow } from "../kernels/elementwise.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Steps between two reads at most. */
+const ROWS = 64;
+
+/** A table [ROWS, losses] that each step writes one row of. */
+export class LossLog {
+  readonly #gpu: Gpu;
+  readonly #names: readonly string[];
+  readonly #table: BufferRange;
+  readonly #row: BufferRange;
+  readonly #pending: number[] = [];
+
+  constructor(gpu: Gpu, names: readonly string[]) {
+    this.#gpu = gpu;
+    this.#names = names;
+    this.#table = gpu.persistent(4 * ROWS * names.length, "losses");
+    this.#row = gpu.persistent(4, "loss row");
+  }
+
+  /** Chooses the row of the coming step; outside of recordings. */
+  prepare(step: number): void {
+    if (this.full) throw new Error("the loss table is full: read it first");
+    this.#gpu.write(this.#row, Uint32Array.of(this.#pending.length));
+    this.#pending.push(step);
+  }
+
+  /** Encodes the copy of a step's losses into its row. */
+  encode(losses: Tensor): void {
+    storeRow(this.#gpu, { x: losses.range, row: this.#row, table: this.#table, count: this.#names.length });
+  }
+
+  get full(): boolean {
+    return this.#pending.length === ROWS;
+  }
+
+  /** Losses of the steps since the last read, by name. */
+  async read(): Promise<{ step: number; losses: Record<string, number> }[]> {
+    if (this.#pending.length === 0) return [];
+    const values = await this.#gpu.readFloats(this.#table);
+    const rows = this.#pending.map((step, row) => ({
+      step,
+      losses: Object.fromEntries(this.#names.map((name, i) => [name, values[row * this.#names.length + i] as number])),
+    }));
+    this.#pending.length = 0;
+    return rows;
+  }
+}

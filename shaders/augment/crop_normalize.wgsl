@@ -1,14 +1,14 @@
 // The crop of a person, as OpenCV's 8-bit warpAffine computes it (bilinear on a 1/32 px grid, black border), then
 // (p / 255 - mean) / deviation per channel.
 // n: sample; u, v: output pixel. Layout: pixels = bytes of all image windows, RGB interleaved, packed in words;
-// layout [batch, 8] = byte offset, window x, y, width, height, image width, flip, swap red and blue;
+// windows [batch, 8] = byte offset, window x, y, width, height, image width, flip, swap red and blue;
 // tables [batch, 2 * (height + width)] = fixed-point source coordinates: x by row, x by column, y by row, y by column
 // (pose/affine.ts warpTables); y [batch, height, width, 3] Elem. Grid: linear over batch * height * width.
 const WORKGROUP: u32 = 64u; // spec
 struct Params { batch: u32, height: u32, width: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
-@group(0) @binding(2) var<storage, read> layout: array<i32>;
+@group(0) @binding(2) var<storage, read> windows: array<i32>;
 @group(0) @binding(3) var<storage, read> tables: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<Elem>;
 
@@ -31,14 +31,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let fy = fixed_y & 31;
 
   let l = n * 8u;
-  let base = u32(layout[l]);
-  let window_x = layout[l + 1u];
-  let window_y = layout[l + 2u];
-  let window_w = layout[l + 3u];
-  let window_h = layout[l + 4u];
-  let image_w = layout[l + 5u];
-  let flip = layout[l + 6u] != 0;
-  let swap = layout[l + 7u] != 0;
+  let base = u32(windows[l]);
+  let window_x = windows[l + 1u];
+  let window_y = windows[l + 2u];
+  let window_w = windows[l + 3u];
+  let window_h = windows[l + 4u];
+  let image_w = windows[l + 5u];
+  let flip = windows[l + 6u] != 0;
+  let swap = windows[l + 7u] != 0;
 
   var sum = vec3<i32>(0);
   for (var tap = 0; tap < 4; tap++) {

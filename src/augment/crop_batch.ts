@@ -18,7 +18,7 @@ export interface CropBatchFacts {
 /** A batch as the host prepares it ahead of time: one buffer each, ready to be written. */
 export interface PackedCrops {
   pixels: Uint8Array;
-  layout: Int32Array;
+  windows: Int32Array;
   tables: Int32Array;
   joints: Float32Array;
   visible: Float32Array;
@@ -29,7 +29,7 @@ export function packCrops(samples: readonly CropSample[], { batch, size, joints,
   const tableLength = 2 * (size[0] + size[1]);
   const packed: PackedCrops = {
     pixels: new Uint8Array(samples.reduce((sum, { pixels }) => sum + pixels.length, 0)),
-    layout: new Int32Array(8 * batch),
+    windows: new Int32Array(8 * batch),
     tables: new Int32Array(tableLength * batch),
     joints: new Float32Array(2 * joints * batch),
     visible: new Float32Array(joints * batch),
@@ -38,7 +38,7 @@ export function packCrops(samples: readonly CropSample[], { batch, size, joints,
   samples.forEach((sample, n) => {
     const { window, imageSize, flip } = sample;
     packed.pixels.set(sample.pixels, offset);
-    packed.layout.set([offset, window.x, window.y, window.width, window.height, imageSize[0], flip ? 1 : 0, rgb ? 0 : 1], 8 * n);
+    packed.windows.set([offset, window.x, window.y, window.width, window.height, imageSize[0], flip ? 1 : 0, rgb ? 0 : 1], 8 * n);
     packed.tables.set(warpTables(sample.toInput, size), tableLength * n);
     packed.joints.set(sample.joints, 2 * joints * n);
     packed.visible.set(sample.visible, joints * n);
@@ -51,7 +51,7 @@ export function packCrops(samples: readonly CropSample[], { batch, size, joints,
 export class CropBatch {
   readonly #gpu: Gpu;
   readonly #facts: CropBatchFacts;
-  readonly #layout: BufferRange;
+  readonly #windows: BufferRange;
   readonly #tables: BufferRange;
   #pixels: BufferRange;
   /** [batch, joints, 2] input px and [batch, joints]. */
@@ -64,7 +64,7 @@ export class CropBatch {
     this.#gpu = gpu;
     this.#facts = facts;
     const { batch, size, joints } = facts;
-    this.#layout = gpu.persistent(32 * batch, "crop layout");
+    this.#windows = gpu.persistent(32 * batch, "crop windows");
     this.#tables = gpu.persistent(8 * (size[0] + size[1]) * batch, "crop tables");
     this.#pixels = gpu.persistent(Math.max(4, 6 * size[0] * size[1] * batch), "crop pixels");
     this.joints = gpu.persistent(8 * joints * batch, "joints");
@@ -80,7 +80,7 @@ export class CropBatch {
       this.generation++;
     }
     gpu.write(this.#pixels, packed.pixels);
-    gpu.write(this.#layout, packed.layout);
+    gpu.write(this.#windows, packed.windows);
     gpu.write(this.#tables, packed.tables);
     gpu.write(this.joints, packed.joints);
     gpu.write(this.visible, packed.visible);
@@ -88,12 +88,12 @@ export class CropBatch {
 
   /** Gives the buffers back. */
   free(): void {
-    for (const range of [this.#layout, this.#tables, this.#pixels, this.joints, this.visible]) this.#gpu.free(range);
+    for (const range of [this.#windows, this.#tables, this.#pixels, this.joints, this.visible]) this.#gpu.free(range);
   }
 
   /** Encodes the normalised crops into [batch, h, w, 3]. */
   run(into: Tensor): void {
     const { batch, size } = this.#facts;
-    cropNormalize(this.#gpu, { pixels: this.#pixels, layout: this.#layout, tables: this.#tables, y: into.range, batch, size });
+    cropNormalize(this.#gpu, { pixels: this.#pixels, windows: this.#windows, tables: this.#tables, y: into.range, batch, size });
   }
 }

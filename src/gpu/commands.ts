@@ -252,7 +252,7 @@ export class Commands {
       code: "gpu/device-error",
       message: `the GPU driver reported: ${text.trim().split("\n").slice(0, 12).join("\n")}`,
       ...(recent ? { where: `after kernels ${recent}` } : {}),
-      fix: "run again with --checked to find the first wrong call",
+      fix: "run again with LIMBER_MODE=checked in the environment to find the first wrong call",
     });
   }
 

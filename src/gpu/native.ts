@@ -178,7 +178,7 @@ async function findAdapter(choice: AdapterChoice | undefined, toggles: Pointer):
 /** Opens a device: hardware first, then an installed software driver, then the embedded one, unless told otherwise. */
 export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?: DeviceMode } = {}): Promise<NativeDevice> {
   const choice = options.adapter ?? parseAdapterChoice(process.env["ADAPTER"]);
-  const mode = options.mode ?? "fast";
+  const mode = options.mode ?? (process.env["LIMBER_MODE"] === "checked" ? "checked" : "fast");
   const toggles = togglesFor(mode);
   const chain = packToggles(toggles);
   const { adapter, instance, kind } = await findAdapter(choice, chain);

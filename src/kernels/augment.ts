@@ -31,7 +31,7 @@ const cutKernel = defineKernel({
 const cropKernel = defineKernel({
   name: "augment/crop_normalize",
   fragments: ["augment/crop_normalize.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
-  buffers: { pixels: "read", layout: "read", tables: "read", y: "read_write" },
+  buffers: { pixels: "read", windows: "read", tables: "read", y: "read_write" },
   uniforms: { batch: "u32", height: "u32", width: "u32" },
 });
 
@@ -73,14 +73,14 @@ export function cutBoxes(gpu: Gpu, { x, boxes, y, shape, holes }: { x: BufferRan
   });
 }
 
-/** Normalised crops y [batch, h, w, 3] from packed image windows; see the shader for `layout` and `tables`. */
+/** Normalised crops y [batch, h, w, 3] from packed image windows; see the shader for `windows` and `tables`. */
 export function cropNormalize(
   gpu: Gpu,
-  call: { pixels: BufferRange; layout: BufferRange; tables: BufferRange; y: BufferRange; batch: number; size: readonly [width: number, height: number] },
+  call: { pixels: BufferRange; windows: BufferRange; tables: BufferRange; y: BufferRange; batch: number; size: readonly [width: number, height: number] },
 ): void {
   const [width, height] = call.size;
   gpu.run(cropKernel, {
-    buffers: { pixels: call.pixels, layout: call.layout, tables: call.tables, y: call.y },
+    buffers: { pixels: call.pixels, windows: call.windows, tables: call.tables, y: call.y },
     uniforms: { batch: call.batch, height, width },
     workgroups: linearGrid(call.batch * height * width, 64),
   });

@@ -1,0 +1,94 @@
+/** The pictures of a run: curves, predictions over images, teacher and student heatmaps. */
+import { join } from "node:path";
+import { type DecodedImage, decodeImage, sharpModule } from "../data/image.ts";
+import { writeFileAtomic } from "../files.ts";
+import type { Inspection } from "../methods/method.ts";
+import type { Skeleton } from "../pose/skeleton.ts";
+import type { Size } from "../pose/types.ts";
+import { drawCurves } from "../viz/curves.ts";
+import { drawGrid, type Tile } from "../viz/grid.ts";
+import { drawHeatmap, maximumMap } from "../viz/heatmaps.ts";
+import { drawOverlay } from "../viz/overlay.ts";
+import type { Prediction } from "./evaluate.ts";
+import { readStepLog } from "./log.ts";
+
+/** One validation. */
+export interface ScoreRecord {
+  epoch: number;
+  ap: number;
+  ar: number;
+}
+
+/** Joints with a lower score are not drawn. */
+const MIN_SCORE = 0.2;
+
+/** Loss and AP over the run; losses are means over stretches of the run, so that the line can be read. */
+export async function drawRunCurves(folder: string, { scores, lossNames, stepsPerEpoch }: { scores: readonly ScoreRecord[]; lossNames: readonly string[]; stepsPerEpoch: number }): Promise<string> {
+  const records = await readStepLog(join(folder, "steps.jsonl"));
+  const stretch = Math.max(1, Math.ceil(records.length / 150));
+  const path = join(folder, "curves.png");
+  const losses = lossNames.map((name) => ({
+    name,
+    points: Array.from({ length: Math.floor(records.length / stretch) }, (_, i): [number, number] => {
+      const part = records.slice(i * stretch, (i + 1) * stretch);
+      const mean = part.reduce((sum, record) => sum + Number(record[name]), 0) / part.length;
+      return [(part.at(-1)?.step ?? 0) / stepsPerEpoch, mean];
+    }),
+    symbols: false,
+  }));
+  const ap = { name: "AP", axis: 1 as const, points: scores.map(({ epoch, ap: value }): [number, number] => [epoch, value]), symbols: true };
+  await drawCurves({ title: "Training", xLabel: "epoch", yLabels: ["loss", "AP"], series: [...losses, ap], logY: true }, path);
+  return path;
+}
+
+/** Predicted skeletons over the first validation images. */
+export async function drawPredictionGrid(path: string, predictions: readonly Prediction[], skeleton: Skeleton, count = 18): Promise<void> {
+  const images = [...new Set(predictions.map(({ record }) => record.imagePath))].slice(0, count);
+  const tiles = await Promise.all(
+    images.map(async (file): Promise<Tile> => {
+      const persons = predictions.filter(({ record }) => record.imagePath === file).map(({ keypoints, box }) => ({ keypoints, box }));
+      return { image: await drawOverlay(await decodeImage(file), persons, { skeleton, minScore: MIN_SCORE, minSide: 256 }) };
+    }),
+  );
+  await writeFileAtomic(path, await drawGrid(tiles, { columns: Math.min(6, Math.max(1, tiles.length)), side: 210, title: "Predictions on validation images" }));
+}
+
+const MEAN = [0.485, 0.456, 0.406] as const;
+const DEVIATION = [0.229, 0.224, 0.225] as const;
+
+/** Normalised network input back to RGB bytes. */
+export function denormalise(values: Float32Array, [width, height]: Size, rgb: boolean): DecodedImage {
+  const pixels = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const channel = i % 3;
+    const grey = Math.round(255 * ((values[i] as number) * (DEVIATION[channel] as number) + (MEAN[channel] as number)));
+    pixels[rgb ? i : i - channel + 2 - channel] = Math.min(255, Math.max(0, grey));
+  }
+  return { pixels, width, height };
+}
+
+/** For each view of a step: input, target (labels, or the teacher's warped heatmaps) and the student's heatmaps. */
+export async function drawViews(path: string, { inspection, size, heatmapSize, joints, rgb, columns = 6 }: { inspection: Inspection; size: Size; heatmapSize: Size; joints: number; rgb: boolean; columns?: number }): Promise<void> {
+  const sharp = await sharpModule();
+  const { slices, images, targets, predictions, batch } = inspection;
+  const pixels = 3 * size[0] * size[1];
+  const cells = heatmapSize[0] * heatmapSize[1] * joints;
+  const count = Math.min(columns, batch);
+  const tiles: Tile[] = [];
+  for (const [group, name] of slices.entries()) {
+    const picture = (n: number) => denormalise(images.subarray((group * batch + n) * pixels, (group * batch + n + 1) * pixels), size, rgb);
+    const map = (maps: Float32Array, n: number) => {
+      const data = maps.subarray((group * batch + n) * cells, (group * batch + n + 1) * cells);
+      return { data: maximumMap({ data, width: heatmapSize[0], height: heatmapSize[1], joints }), width: heatmapSize[0], height: heatmapSize[1] };
+    };
+    for (let n = 0; n < count; n++) {
+      const image = picture(n);
+      const png = await sharp(image.pixels, { raw: { width: image.width, height: image.height, channels: 3 } }).png().toBuffer();
+      tiles.push({ image: new Uint8Array(png), caption: name });
+    }
+    const target = group === 0 ? "labels" : "teacher, warped";
+    for (let n = 0; n < count; n++) tiles.push({ image: await drawHeatmap(picture(n), map(targets, n)), caption: target });
+    for (let n = 0; n < count; n++) tiles.push({ image: await drawHeatmap(picture(n), map(predictions, n)), caption: group === 0 ? "network" : "student" });
+  }
+  await writeFileAtomic(path, await drawGrid(tiles, { columns: count, side: 180, title: "Views, targets and heatmaps" }));
+}

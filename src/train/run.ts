@@ -1,0 +1,233 @@
+/** A training run from its configuration to its results table and figures. */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
+import { BatchLoader } from "../data/loader.ts";
+import { ConfigError } from "../error.ts";
+import { scoreRows } from "../eval/coco_eval.ts";
+import { writeResults } from "../eval/results.ts";
+import { writeFileAtomic } from "../files.ts";
+import { openDevice } from "../gpu/device.ts";
+import { PoseCons } from "../methods/semi/pose_cons.ts";
+import type { TrainingMethod } from "../methods/method.ts";
+import { buildNetwork } from "../models/build.ts";
+import type { PoseResnet } from "../models/pose_resnet.ts";
+import { Adam } from "../optim/adam.ts";
+import { skeletonFor } from "../pose/skeleton.ts";
+import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { openTrainingData, prepareData, readPersons, SampleSource } from "./data.ts";
+import { type Evaluation, evaluateNetwork } from "./evaluate.ts";
+import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
+import { renderTable, RunLog, showDuration, StepLog } from "./log.ts";
+import { LossLog } from "./loss_log.ts";
+import type { TrainOutcome, TrainRequest } from "./requests.ts";
+import { collectTensors, restoreTensors } from "./state.ts";
+import { StepRunner } from "./step_runner.ts";
+
+/** Learning rate of an epoch: multiplied by the factor once for every milestone that has passed. */
+export function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number): number {
+  const passed = TRAIN.LR_STEP.filter((milestone) => milestone <= epoch).length;
+  return TRAIN.LR * TRAIN.LR_FACTOR ** passed;
+}
+
+function buildMethod(network: PoseResnet, config: ResolvedConfig, source: SampleSource): TrainingMethod & { readonly passes: number } {
+  const { MODEL, DATASET, TRAIN } = config;
+  const skeleton = skeletonFor(MODEL.NUM_JOINTS);
+  const supervised = MODEL.NAME === "pose_resnet";
+  return new PoseCons(network, {
+    ...source.cropFacts(TRAIN.BATCH_SIZE),
+    seed: config.SEED,
+    heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
+    sigma: MODEL.EXTRA.SIGMA,
+    useTargetWeight: config.LOSS.USE_TARGET_WEIGHT,
+    labelledJoints: skeleton.fromCoco,
+    ...(supervised
+      ? {}
+      : {
+          views: {
+            warp: config.UNSUP_TRANSFORM,
+            scaleFactor: DATASET.SCALE_FACTOR,
+            rotationFactor: DATASET.ROT_FACTOR,
+            jointCutouts: config.USE_JointCutout_AUG ? config.MASK_JOINT_NUM : 0,
+            // PARITY: boxes are drawn at all channels, those without labels too (multiaugs D-3).
+            cutoutPool: Array.from({ length: MODEL.NUM_JOINTS }, (_, joint) => joint),
+            swapLimits: true,
+          },
+        }),
+  });
+}
+
+async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> {
+  const text = await readFile(path, "utf8").catch(() => "[]"); // absent in a new run
+  return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
+}
+
+/** Trains as the request says. Errors of the user's making are LimberErrors; the last checkpoint survives every end. */
+export async function runTraining({ loaded, folder, resume, stop }: TrainRequest): Promise<TrainOutcome> {
+  const { config } = loaded;
+  const { TRAIN, TEST, MODEL } = config;
+  const log = new RunLog({ linePeriod: config.PRINT_FREQ, file: join(folder, "train.log") });
+  const say = (text: string) => log.line(text);
+  await mkdir(folder, { recursive: true });
+  await prepareData(config, say);
+
+  const source = new SampleSource(config);
+  const data = await openTrainingData(config, source);
+  const test = await readPersons(config, "test");
+  const gpu = await openDevice();
+  const network = buildNetwork(config);
+  const { store } = network;
+  store.materialise(gpu, config.SEED);
+  const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena }, { weightDecay: TRAIN.WD });
+  const method = buildMethod(network, config, source);
+  const losses = new LossLog(gpu, method.lossNames);
+  const runner = new StepRunner(gpu, () => {
+    losses.encode(method.encode());
+    adam.step();
+  });
+
+  let epoch = TRAIN.BEGIN_EPOCH;
+  let stepInEpoch = 0;
+  let step = 0;
+  let best: { score: number; epoch: number } | null = null;
+  const continued = resume && (await hasCheckpoint(folder, "latest"));
+  if (continued) {
+    const checkpoint = await loadCheckpoint(folder, "latest");
+    const where = join(folder, "latest.json");
+    const conflicts = resumeConflicts(restoreConfig(checkpoint.state.config, where), config);
+    if (conflicts.length > 0) {
+      const list = conflicts.map(({ key, before, after }) => `${key} was ${before}, is ${after}`).join("; ");
+      throw new ConfigError({ code: "config/resume", where, message: `the run was begun with another configuration: ${list}`, fix: "restore these values, or start anew in another OUTPUT_DIR" });
+    }
+    restoreTensors(checkpoint.tensors, where, network, adam);
+    ({ epoch, stepInEpoch, step, best } = checkpoint.state);
+    adam.steps = checkpoint.state.counters["adamSteps"] ?? step;
+  }
+  const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
+  const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];
+  await writeFileAtomic(join(folder, "config.yaml"), renderConfig(loaded));
+
+  const supervised = MODEL.NAME === "pose_resnet";
+  say(`adapter   ${gpu.info.description || gpu.info.device} (${gpu.info.kind})`);
+  say(`network   PoseResNet-${MODEL.EXTRA.NUM_LAYERS}, width ${MODEL.EXTRA.WIDTH}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}`);
+  say(`method    ${supervised ? "supervised" : "PoseCons"}: ${data.labelled.length} labelled${data.unlabelled && !supervised ? `, ${data.unlabelled.length} unlabelled` : ""} persons, ${test.records.length} for validation`);
+  say(`run       ${folder}, epochs ${epoch + 1} to ${TRAIN.END_EPOCH} of ${data.stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${step}` : ""}`);
+
+  const position = epoch * data.stepsPerEpoch + stepInEpoch;
+  const loader = new BatchLoader((at: number) => data.batch(Math.floor(at / data.stepsPerEpoch), at % data.stepsPerEpoch), {
+    depth: config.WORKERS,
+    begin: position,
+    end: TRAIN.END_EPOCH * data.stepsPerEpoch,
+  });
+  const began = performance.now();
+  let latestLosses: Record<string, number> = {};
+
+  const drainLosses = async () => {
+    for (const row of await losses.read()) {
+      latestLosses = row.losses;
+      const at = row.step - 1;
+      steps.write({ step: row.step, epoch: Math.floor(at / data.stepsPerEpoch) + 1, lr: learningRateAt(config, Math.floor(at / data.stepsPerEpoch)), ...row.losses });
+    }
+    steps.flush();
+  };
+  const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
+    await drainLosses();
+    await saveCheckpoint(folder, name, {
+      tensors: await collectTensors(network, name === "latest" ? adam : undefined),
+      state: {
+        ...place,
+        step,
+        best,
+        seed: config.SEED,
+        learningRate: learningRateAt(config, place.epoch),
+        configDigest: configDigest(config),
+        config,
+        counters: { adamSteps: adam.steps },
+      },
+    });
+  };
+
+  let evaluation: Evaluation | undefined;
+  const validate = async (finished: number) => {
+    evaluation = await evaluateNetwork(network, { set: test, source, config });
+    const { ap, ar } = evaluation.scores;
+    scores.push({ epoch: finished, ap, ar });
+    await writeFileAtomic(join(folder, "scores.json"), `${JSON.stringify(scores)}\n`);
+    const better = best === null || ap > best.score;
+    if (better) {
+      best = { score: ap, epoch: finished };
+      await save("best", { epoch: finished, stepInEpoch: 0 });
+    }
+    say(`epoch ${finished}/${TRAIN.END_EPOCH}  AP ${ap.toFixed(4)}  AR ${ar.toFixed(4)}${better ? "  (best)" : ""}`);
+  };
+
+  try {
+    for (; epoch < TRAIN.END_EPOCH; epoch++, stepInEpoch = 0) {
+      await log.begin(`epoch ${epoch + 1}/${TRAIN.END_EPOCH}`, data.stepsPerEpoch);
+      const learningRate = learningRateAt(config, epoch);
+      let previous: (() => Promise<void>) | undefined;
+      for (; stepInEpoch < data.stepsPerEpoch; ) {
+        const batch = await loader.next();
+        if (!batch) throw new Error("the loader ended before the run");
+        method.prepare(batch, { epoch, stepInEpoch, step });
+        adam.prepare(learningRate);
+        losses.prepare(step + 1);
+        runner.run(method.generation);
+        const finished = gpu.mark();
+        store.batchesTracked += method.passes;
+        step++;
+        stepInEpoch++;
+        // One step may run while the next is prepared; more would only hold memory.
+        await previous?.();
+        previous = finished;
+        if (losses.full || step % config.PRINT_FREQ === 0 || stepInEpoch === data.stepsPerEpoch) await drainLosses();
+        log.advance(stepInEpoch, { ...latestLosses, lr: learningRate });
+        const due = TRAIN.CHECKPOINT_STEPS > 0 && step % TRAIN.CHECKPOINT_STEPS === 0 && stepInEpoch < data.stepsPerEpoch;
+        if (due || (stop.aborted && stepInEpoch < data.stepsPerEpoch)) await save("latest", { epoch, stepInEpoch });
+        if (stop.aborted && stepInEpoch < data.stepsPerEpoch) return "stopped";
+      }
+      await previous?.();
+      log.end();
+      const finished = epoch + 1;
+      if (finished % TEST.INTERVAL === 0 || finished === TRAIN.END_EPOCH) await validate(finished);
+      await save("latest", { epoch: finished, stepInEpoch: 0 });
+      if (stop.aborted && finished < TRAIN.END_EPOCH) return "stopped";
+    }
+    if (!evaluation) await validate(TRAIN.END_EPOCH); // resumed behind the last epoch
+    await finish();
+    return "finished";
+  } finally {
+    log.end();
+    loader.close();
+    steps.close();
+    runner.dispose();
+  }
+
+  /** Results table, results files, figures. */
+  async function finish(): Promise<void> {
+    if (!evaluation) return;
+    const rows = scoreRows(evaluation.scores);
+    await writeResults(join(folder, "keypoints_results.json"), evaluation.results);
+    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch: TRAIN.END_EPOCH, best, scores: Object.fromEntries(rows) }, undefined, 2)}\n`);
+    await drawRunCurves(folder, { scores, lossNames: method.lossNames, stepsPerEpoch: data.stepsPerEpoch });
+    await drawPredictionGrid(join(folder, "predictions.png"), evaluation.predictions, source.skeleton);
+    await drawViews(join(folder, "views.png"), {
+      inspection: await method.inspect(),
+      size: MODEL.IMAGE_SIZE,
+      heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
+      joints: MODEL.NUM_JOINTS,
+      rgb: config.DATASET.COLOR_RGB,
+    });
+    const seconds = (performance.now() - began) / 1000;
+    const { host } = runner;
+    say("");
+    say(await renderTable(["", ...rows.map(([name]) => name)], [["final", ...rows.map(([, value]) => value.toFixed(4))]]));
+    say("");
+    if (best) say(`best      AP ${best.score.toFixed(4)} at epoch ${best.epoch}`);
+    say(`time      ${showDuration(seconds)}; host ${(host.ms / Math.max(1, host.steps)).toFixed(2)} ms a step; waited ${(loader.statistics.waitedMs / 1000).toFixed(1)} s for data`);
+    const recording = runner.recording;
+    if (recording) say(`memory    ${(gpu.memory.bytes / 2 ** 20).toFixed(0)} MiB on the device; a step's tensors share ${(recording.plannedBytes / 2 ** 20).toFixed(0)} MiB (${(recording.plan.unsharedBytes / 2 ** 20).toFixed(0)} without reuse)`);
+    if (source.corrupt.size > 0) say(`passed over ${source.corrupt.size} images that could not be decoded`);
+    say(`figures   ${["curves.png", "predictions.png", "views.png"].map((name) => join(folder, name)).join("  ")}`);
+  }
+}

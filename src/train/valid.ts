@@ -1,0 +1,38 @@
+/** Validation of stored weights on the test set of a configuration. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { scoreRows } from "../eval/coco_eval.ts";
+import { writeResults } from "../eval/results.ts";
+import { writeFileAtomic } from "../files.ts";
+import { openDevice } from "../gpu/device.ts";
+import { buildNetwork } from "../models/build.ts";
+import { loadCheckpointFile } from "./checkpoint.ts";
+import { prepareData, readPersons, SampleSource } from "./data.ts";
+import { evaluateNetwork } from "./evaluate.ts";
+import { drawPredictionGrid } from "./figures.ts";
+import { renderTable, RunLog } from "./log.ts";
+import type { ValidRequest } from "./requests.ts";
+import { restoreTensors } from "./state.ts";
+
+/** Prints the ten figures of COCO, writes results and a grid of predictions into the run's folder. */
+export async function runValidation({ loaded, folder, modelFile }: ValidRequest): Promise<void> {
+  const { config } = loaded;
+  const log = new RunLog({ linePeriod: 1_000_000 });
+  await prepareData(config, (line) => log.line(line));
+  const checkpoint = await loadCheckpointFile(modelFile);
+  const set = await readPersons(config, "test");
+  const gpu = await openDevice();
+  const network = buildNetwork(config);
+  network.store.materialise(gpu, config.SEED);
+  restoreTensors(checkpoint.tensors, modelFile, network);
+  const source = new SampleSource(config);
+  await mkdir(folder, { recursive: true });
+  await log.begin("validation", Math.ceil(set.records.length / Math.min(config.TEST.BATCH_SIZE, set.records.length)));
+  const evaluation = await evaluateNetwork(network, { set, source, config, progress: (done) => log.advance(done, {}) });
+  log.end();
+  const rows = scoreRows(evaluation.scores);
+  await writeResults(join(folder, "valid_keypoints_results.json"), evaluation.results);
+  await writeFileAtomic(join(folder, "valid_results.json"), `${JSON.stringify({ modelFile, scores: Object.fromEntries(rows) }, undefined, 2)}\n`);
+  await drawPredictionGrid(join(folder, "valid_predictions.png"), evaluation.predictions, source.skeleton);
+  console.log(await renderTable(["", ...rows.map(([name]) => name)], [[`PoseResNet-${config.MODEL.EXTRA.NUM_LAYERS}`, ...rows.map(([, value]) => value.toFixed(4))]]));
+}

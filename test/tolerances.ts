@@ -1,0 +1,19 @@
+/**
+ * Every tolerance of the tests, with its reason. `relative` is relative to the largest expected value of the compared
+ * array; an element passes when |actual - expected| <= absolute + relative * largest.
+ */
+export const TOLERANCES = {
+  kernel: { absolute: 1e-6, relative: 2e-6, reason: "f32 sums of up to a few thousand products against an f64 reference" },
+  longSum: { absolute: 1e-6, relative: 1e-5, reason: "f32 sums over a whole batch of pixels" },
+  exact: { absolute: 0, relative: 0, reason: "integer arithmetic, or the same operations in the same order" },
+  warp: { absolute: 1e-5, relative: 1e-4, reason: "bilinear weights from f32 coordinates: an error of 1e-5 px times the image's steepness" },
+  gradientCheck: { absolute: 1e-4, relative: 1e-2, reason: "central differences of an f32 function" },
+  adjoint: { absolute: 0, relative: 1e-5, reason: "two f32 inner products of the same numbers in another order" },
+  torchLayer: { absolute: 1e-6, relative: 1e-5, reason: "one block against PyTorch's f32" },
+  torchNetwork: { absolute: 1e-6, relative: 1e-4, reason: "a whole network against PyTorch's f32 (outputs)" },
+  torchGradient: { absolute: 1e-6, relative: 1e-3, reason: "gradients through a whole network against PyTorch's f32" },
+  torchSteps: { absolute: 0, relative: 1e-3, reason: "losses of ten Adam steps; f32 differences grow with the steps" },
+  passes: { absolute: 1e-7, relative: 1e-4, reason: "gradients of merged and separate passes are summed in another order" },
+} as const;
+
+export type ToleranceName = keyof typeof TOLERANCES;

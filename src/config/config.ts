@@ -377,7 +377,7 @@ function describe(value: unknown): string {
 function derive(checked: Checked): ResolvedConfig {
   const { EXTRA, IMAGE_SIZE } = checked.MODEL;
   const layers = EXTRA.NUM_DECONV_LAYERS;
-  const side = (px: number): number => (px / 32) * 2 ** layers;
+  const side = (px: number): number => (px / backboneStride(EXTRA.NUM_LAYERS)) * 2 ** layers;
   const derived: DerivedExtra = {
     NUM_DECONV_FILTERS: EXTRA.NUM_DECONV_FILTERS ?? Array.from({ length: layers }, () => 256),
     NUM_DECONV_KERNELS: EXTRA.NUM_DECONV_KERNELS ?? Array.from({ length: layers }, () => 4 as const),
@@ -395,10 +395,11 @@ function crossChecks(config: ResolvedConfig): Problem[] {
     problems.push({ code: "config/conflict", path: key.split("."), message });
   };
   const layers = EXTRA.NUM_DECONV_LAYERS;
-  if (MODEL.IMAGE_SIZE.some((px) => px % 32 !== 0)) {
-    refuse("MODEL.IMAGE_SIZE", `expected multiples of 32, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
+  const stride = backboneStride(EXTRA.NUM_LAYERS);
+  if (MODEL.IMAGE_SIZE.some((px) => px % stride !== 0)) {
+    refuse("MODEL.IMAGE_SIZE", `expected multiples of ${stride}, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
   } else {
-    const fitting = MODEL.IMAGE_SIZE.map((px) => (px / 32) * 2 ** layers);
+    const fitting = MODEL.IMAGE_SIZE.map((px) => (px / stride) * 2 ** layers);
     if (EXTRA.HEATMAP_SIZE.some((px, axis) => px !== fitting[axis])) {
       refuse(
         "MODEL.EXTRA.HEATMAP_SIZE",
@@ -435,6 +436,11 @@ function crossChecks(config: ResolvedConfig): Problem[] {
     refuse("TRAIN.END_EPOCH", `expected more than BEGIN_EPOCH (${TRAIN.BEGIN_EPOCH}), received ${TRAIN.END_EPOCH}`);
   }
   return problems;
+}
+
+/** Pixels of the input per pixel of the ResNet's last features: the small ResNet-8 has one stage less. */
+function backboneStride(numLayers: number): number {
+  return numLayers === 8 ? 16 : 32;
 }
 
 function configError(path: string, problems: readonly Problem[], place: (problem: Problem) => string): ConfigError {

@@ -38,7 +38,7 @@ function section<const E extends v.ObjectEntries>(entries: E) {
 }
 
 const extra = section({
-  NUM_LAYERS: key(v.picklist([10, 18, 34, 50, 101, 152]), 50, "depth of the ResNet; 10 is for small runs"),
+  NUM_LAYERS: key(v.picklist([8, 10, 18, 34, 50, 101, 152]), 50, "depth of the ResNet; 8 and 10 are for small runs, 8 has stride 16"),
   WIDTH: key(
     v.pipe(v.number(), v.integer(), v.minValue(4), v.multipleOf(4)),
     64,
@@ -70,7 +70,7 @@ const model = section({
     "pose_resnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images",
   ),
   NUM_JOINTS: key(v.picklist([17, 24]), 24, "17: the COCO joints; 24: the union skeleton"),
-  IMAGE_SIZE: key(size, [256, 256], "width and height of the network's input in px, multiples of 32"),
+  IMAGE_SIZE: key(size, [256, 256], "width and height of the network's input in px, multiples of 32 (16 for NUM_LAYERS 8)"),
   INIT_WEIGHTS: key(
     v.boolean(),
     true,

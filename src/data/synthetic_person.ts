@@ -63,7 +63,7 @@ function limb(root: Vector, { side, pitch, roll, bend, lengths }: { side: 1 | -1
 
 /** Draws a pose within joint limits, and clothes. */
 export function drawBody(random: Random): Body {
-  const yaw = random.chance(0.85) ? random.range(-55, 55) * RADIANS : random.range(-85, 85) * RADIANS;
+  const yaw = (random.chance(0.85) ? random.range(-40, 40) : random.range(-80, 80)) * RADIANS;
   const lean = random.normal() * 6 * RADIANS;
   const turn = (v: Vector): Vector => rotateZ(rotateY(v, yaw), lean);
 
@@ -73,16 +73,16 @@ export function drawBody(random: Random): Body {
   const shoulderY = -torsoLength;
   const arm = random.range(0.155, 0.18);
   const leg = random.range(0.235, 0.26);
-  const crouch = random.chance(0.25) ? random.range(0.3, 1) : 0;
+  const crouch = random.chance(0.2) ? random.range(0.3, 0.9) : 0;
 
   const arms = ([1, -1] as const).map((side) => {
     const raised = random.chance(0.3);
-    const roll = raised ? random.range(60, 165) : random.range(4, 65);
+    const roll = raised ? random.range(70, 160) : random.range(6, 60);
     const shape = {
       side,
       pitch: random.range(-35, 75) * RADIANS * (raised ? 0.4 : 1),
       roll: roll * RADIANS,
-      bend: random.range(5, 120) * RADIANS,
+      bend: random.range(5, 100) * RADIANS,
       lengths: [arm, arm * 0.92] as const,
     };
     const shoulder: Vector = [side * shoulderHalf, shoulderY, 0];
@@ -101,7 +101,7 @@ export function drawBody(random: Random): Body {
     return [hip, ...limb(hip, shape)].map(turn) as [Vector, Vector, Vector];
   });
 
-  const headRadius = random.range(0.068, 0.078);
+  const headRadius = random.range(0.09, 0.105);
   const headYaw = yaw + random.normal() * 18 * RADIANS;
   const neck = turn([0, shoulderY - 0.045, 0]);
   const headTilt = random.normal() * 8 * RADIANS;

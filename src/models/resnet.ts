@@ -1,12 +1,16 @@
-/** Residual backbones with torchvision's names: 18, 34 basic; 50, 101, 152 bottleneck; 10 is a small basic one. */
+/** Residual backbones with torchvision's names: 18, 34 basic; 50, 101, 152 bottleneck; 8 and 10 are small basic ones. */
 import { type Initialiser, normal, uniformFanIn } from "../nn/init.ts";
 import { Batchnorm, Conv2d, type Pass } from "../nn/layers.ts";
 import type { ParameterStore } from "../nn/store.ts";
 import { maxpool } from "../ops/maxpool.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Blocks per stage by depth; 10 has one basic block a stage and is ours, for small runs. */
+/**
+ * Blocks per stage by depth. 8 and 10 have one basic block a stage and are ours, for small runs: 10 has the four stages
+ * of the others; 8 leaves the last one out and so ends at stride 16, which keeps 4x4 features of a 64x64 input.
+ */
 export const RESNET_DEPTHS = {
+  8: { block: "basic", blocks: [1, 1, 1] },
   10: { block: "basic", blocks: [1, 1, 1, 1] },
   18: { block: "basic", blocks: [2, 2, 2, 2] },
   34: { block: "basic", blocks: [3, 4, 6, 3] },
@@ -86,7 +90,7 @@ export class ResidualBlock {
   }
 }
 
-/** Stem and four stages. Input [n, h, w, 3], output [n, h/32, w/32, channels]. */
+/** Stem and stages. Input [n, h, w, 3], output [n, h/32, w/32, channels] (stride 16 for depth 8). */
 export class Resnet {
   readonly #stem: ConvBatchnorm;
   readonly #stages: ResidualBlock[][];

@@ -1,5 +1,5 @@
 /** The weighted mean squared error of heatmaps, per contiguous group of the batch. */
-import { defineOp } from "../autograd/op.ts";
+import { defineOp, wantsGradient } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { heatmapMseForward, scaleGroups } from "../kernels/heatmap_mse.ts";
 import { byteCount, sameShape, shapeText, Tensor } from "../tensor/tensor.ts";
@@ -19,6 +19,9 @@ const op = defineOp<Attributes, Tensor>({
     if (!sameShape((target as Tensor).shape, shape)) fail("target", `${shapeText(shape)} like prediction`, shapeText((target as Tensor).shape));
     const [n = 0, , , joints = 0] = shape;
     if (!sameShape((weight as Tensor).shape, [n, joints])) fail("weight", `[${n}, ${joints}]`, shapeText((weight as Tensor).shape));
+    for (const [argument, tensor] of [["target", target], ["weight", weight]] as const) {
+      if (wantsGradient(tensor as Tensor)) fail(argument, "a constant", "a tensor that wants a gradient");
+    }
     if (!(Number.isInteger(groups) && groups >= 1) || n % groups !== 0) fail("groups", `a divisor of the batch ${n}`, String(groups));
     return [groups];
   },
@@ -47,7 +50,7 @@ const op = defineOp<Attributes, Tensor>({
 
 /**
  * loss[g] = 1/2 * mean over all elements of group g of (w p - w t)²: the mean counts zero-weight joints too.
- * Differentiable in the prediction only; targets are constants.
+ * Differentiable in the prediction only; target and weight must be constants.
  * @param prediction [n, h, w, joints] @param options.target the same @param options.weight [n, joints]
  * @returns [groups]. Errors: OpError naming the argument.
  */

@@ -30,9 +30,12 @@ const op = defineOp<MaxpoolOptions, Saved>({
   infer([x], options) {
     const shape = (x as Tensor).shape;
     if (shape.length !== 4) throw new OpError({ code: "op/maxpool", message: `maxpool: x must be [n, h, w, c], got ${shapeText(shape)}` });
-    const { padding = 0, kernel } = options;
-    if (padding < 0 || 2 * padding > kernel) {
-      throw new OpError({ code: "op/maxpool", message: `maxpool: padding must be from 0 to half the kernel ${kernel}, got ${padding}` });
+    const { kernel, stride = kernel, padding = 0 } = options;
+    for (const [name, value] of [["kernel", kernel], ["stride", stride]] as const) {
+      if (!(Number.isInteger(value) && value >= 1)) throw new OpError({ code: "op/maxpool", message: `maxpool: ${name} must be an integer of at least 1, got ${value}` });
+    }
+    if (!(Number.isInteger(padding) && padding >= 0 && 2 * padding <= kernel)) {
+      throw new OpError({ code: "op/maxpool", message: `maxpool: padding must be an integer from 0 to half the kernel ${kernel}, got ${padding}` });
     }
     const { batch, outH, outW, channels } = shapeOf(shape, options);
     if (outH < 1 || outW < 1) throw new OpError({ code: "op/maxpool", message: `maxpool: x ${shapeText(shape)} is smaller than the kernel ${kernel}` });

@@ -23,6 +23,11 @@ test("relu's gradient at zero is zero", async () => {
   expect([...(await (leaves.get(x) as Tensor).toArray())]).toEqual([0, 0, 5, 6]);
 });
 
+test("a NaN passes through relu", async () => {
+  const x = persistentTensor(gpu, [3], { data: Float32Array.of(Number.NaN, -1, Number.NEGATIVE_INFINITY) });
+  expect([...(await relu(x).toArray())]).toEqual([Number.NaN, 0, 0]);
+});
+
 test("relu passes the gradient check", async () => {
   for (const shape of [[1], [3, 5, 7, 11], [2, 1, 1, 64]]) {
     // Off the kink by more than the step of the check.

@@ -9,6 +9,8 @@ test("software drivers get the lanes core, GPUs the tile core, and a missing sub
   expect(planGemm(problem, software).core).toBe("lanes");
   expect(planGemm(problem, hardware).core).toBe("tile");
   expect(planGemm(problem, { ...software, subgroupSize: undefined }).core).toBe("tile");
+  expect(planGemm(problem, { ...software, subgroupSize: 4 }).core).toBe("lanes4");
+  expect(() => planGemm(problem, software, { core: "lanes4" })).toThrow(/subgroups of 4/);
   expect(planGemm(problem, hardware, { core: "lanes" }).spec["LANES"]).toBe(32);
   expect(() => planGemm(problem, { ...software, subgroupSize: undefined }, { core: "lanes" })).toThrow(/subgroups/);
 });
@@ -21,6 +23,8 @@ test("a plan's tile is what its constants say, and forced constants win", () => 
       if (plan.core === "lanes") {
         expect(plan.tileRows).toBe(spec["ROWS"] as number);
         expect(plan.tileColumns).toBe((spec["LANES"] as number) * (spec["COLUMNS"] as number));
+      } else if (plan.core === "lanes4") {
+        expect([plan.tileRows, plan.tileColumns]).toEqual([16, 16]);
       } else {
         const threads = (plan.tileRows / (spec["THREAD_ROWS"] as number)) * (plan.tileColumns / (spec["THREAD_COLUMNS"] as number));
         expect(threads).toBeLessThanOrEqual(adapter.maxInvocations);

@@ -8,10 +8,11 @@ import { mirror } from "../../src/kernels/elementwise.ts";
 import { drawViewTheta } from "../../src/pose/affine.ts";
 import { boxToCenterScale } from "../../src/pose/box.ts";
 import { COCO17 } from "../../src/pose/skeleton.ts";
-import { pcg4d, Random, STREAM } from "../../src/random.ts";
+import { Random, STREAM } from "../../src/random.ts";
 import { emptyTensor } from "../../src/tensor/tensor.ts";
 import { Golden } from "../golden/load.ts";
 import { sourceOf, warp } from "../reference/heatmaps.ts";
+import { jointCutoutReference } from "../reference/joint_cutout.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, testRandom } from "../support/random.ts";
 
@@ -60,45 +61,93 @@ test("boxes are cut exactly and elsewhere nothing changes", async () => {
   expectClose(await gpu.readFloats(y), expected, "exact", "cut boxes");
 });
 
-test("joint cutout boxes equal a plain twin on the same random integers, and change with the epoch in the key buffer", async () => {
-  const [batch, joints, holes, width, height] = [7, 17, 5, 192, 256];
+interface CutoutCase {
+  batch: number;
+  joints: number;
+  pool: readonly number[];
+  scale: number;
+  swapLimits: boolean;
+  seed: number;
+  epoch: number;
+  first: number;
+}
+
+const HOLES = 5;
+const [CUT_WIDTH, CUT_HEIGHT] = [192, 256];
+
+async function cutoutBoxes(peaks: Float32Array, { batch, joints, pool, scale, swapLimits, seed, epoch, first }: CutoutCase): Promise<Int32Array> {
+  const boxes = gpu.persistent(16 * batch * HOLES, "boxes");
+  jointCutoutBoxes(gpu, {
+    peaks: gpu.upload(peaks, "peaks"),
+    pool: gpu.upload(Uint32Array.from(pool), "pool"),
+    keys: gpu.upload(Uint32Array.of(seed, STREAM.jointCutout, epoch, first), "keys"),
+    boxes,
+    batch,
+    joints,
+    holes: HOLES,
+    size: [CUT_WIDTH, CUT_HEIGHT],
+    poolSize: pool.length,
+    scale,
+    swapLimits,
+  });
+  return new Int32Array(await gpu.read(boxes));
+}
+
+test("joint cutout boxes equal a plain twin on the same random integers", async () => {
   const random = testRandom(33);
-  const peaks = Float32Array.from({ length: 3 * batch * joints }, (_, i) => (i % 3 === 2 ? 1 : random.integer(0, 48) * 4));
-  const pool = Uint32Array.from({ length: joints }, (_, i) => i);
-  const boxes = gpu.persistent(16 * batch * holes, "boxes");
-  const run = async (epoch: number, swapLimits: boolean) => {
-    const keys = gpu.upload(Uint32Array.of(1314, STREAM.jointCutout, epoch, 32), "keys");
-    jointCutoutBoxes(gpu, { peaks: gpu.upload(peaks, "peaks"), pool: gpu.upload(pool, "pool"), keys, boxes, batch, joints, holes, size: [width, height], poolSize: joints, scale: 1, swapLimits });
-    return new Int32Array(await gpu.read(boxes));
-  };
-  const unit = (word: number) => (word >>> 8) / 16777216;
-  const twin = (epoch: number, swapLimits: boolean) => {
-    const lane = pcg4d(STREAM.jointCutout, epoch, 0, 0)[3];
-    const [limitX, limitY] = swapLimits ? [height, width] : [width, height];
-    const clamp = (value: number, limit: number) => Math.min(limit, Math.max(0, value));
-    const out: number[] = [];
-    for (let n = 0; n < batch; n++)
-      for (let k = 0; k < holes; k++) {
-        const choice = pcg4d(1314, lane, 32 + n, 2 * k);
-        const jitter = pcg4d(1314, lane, 32 + n, 2 * k + 1);
-        const joint = Math.floor(unit(choice[0]) * joints);
-        const [halfX, halfY] = [10 + Math.floor(unit(choice[1]) * 10), 10 + Math.floor(unit(choice[2]) * 10)];
-        const radius = Math.sqrt(-2 * Math.log(1 - unit(jitter[0])));
-        const [x, y] = [Math.cos, Math.sin].map((f, axis) => Math.trunc((peaks[3 * (n * joints + joint) + axis] as number) + 10 * radius * f(2 * Math.PI * unit(jitter[1])))) as [number, number];
-        out.push(clamp(x - halfX, limitX), clamp(y - halfY, limitY), clamp(x + halfX, limitX), clamp(y + halfY, limitY));
-      }
-    return out;
-  };
-  for (const swap of [true, false]) {
-    const actual = await run(3, swap);
-    const expected = twin(3, swap);
-    // The normal draw is f32 on the device: a coordinate next to an integer may truncate to its neighbour.
-    const different = expected.filter((value, i) => value !== actual[i]).length;
-    expect(different).toBeLessThanOrEqual(2);
-    expected.forEach((value, i) => expect(Math.abs(value - (actual[i] as number))).toBeLessThanOrEqual(1));
-    if (swap) expect(Math.max(...[...actual].filter((_, i) => i % 4 === 3))).toBeLessThanOrEqual(width);
+  const all = Array.from({ length: 17 }, (_, joint) => joint);
+  const cases: CutoutCase[] = [
+    { batch: 13, joints: 17, pool: all, scale: 1, swapLimits: true, seed: 1314, epoch: 3, first: 32 },
+    { batch: 13, joints: 17, pool: all, scale: 1, swapLimits: false, seed: 1314, epoch: 3, first: 32 },
+    { batch: 29, joints: 24, pool: [23, 0, 11], scale: 0.25, swapLimits: false, seed: 4_000_000_000, epoch: 0, first: 0 },
+    { batch: 1, joints: 1, pool: [0], scale: 1, swapLimits: true, seed: 0, epoch: 7, first: 5 },
+  ];
+  for (const facts of cases) {
+    const { batch, joints, pool, scale, swapLimits, seed, epoch, first } = facts;
+    const peaks = Float32Array.from({ length: 3 * batch * joints }, (_, i) => (i % 3 === 2 ? -1 : random.integer(0, 48) * 4));
+    const expected = jointCutoutReference({ peaks, batch, joints, holes: HOLES, pool, scale, limits: swapLimits ? [CUT_HEIGHT, CUT_WIDTH] : [CUT_WIDTH, CUT_HEIGHT], seed, stream: STREAM.jointCutout, epoch, first });
+    const actual = await cutoutBoxes(peaks, facts);
+    expect(actual.length).toBe(expected.length);
+    // The normal draw is f32 on the device: only a coordinate next to an integer may truncate to the other side of it.
+    expected.forEach(({ value, other }, i) => expect(actual[i] === value || actual[i] === other).toBe(true));
+    expect(expected.filter(({ value, other }) => value !== other).length).toBeLessThanOrEqual(0.02 * expected.length + 2);
   }
-  expect(await run(4, true)).not.toEqual(await run(3, true));
+});
+
+test("cutouts: draws as specified, a joint drawn twice gives one box, the published last row, other boxes in other epochs", async () => {
+  const [batch, joints] = [4000, 17];
+  const facts: CutoutCase = { batch, joints, pool: Array.from({ length: joints }, (_, joint) => joint), scale: 1, swapLimits: false, seed: 1, epoch: 0, first: 0 };
+  // In the middle of the frame, where no limit acts.
+  const peaks = new Float32Array(3 * batch * joints).map((_, i) => [96, 128, 1][i % 3] as number);
+  const boxes = await cutoutBoxes(peaks, facts);
+  const columns = Array.from({ length: batch * HOLES }, (_, i) => [(boxes[4 * i] as number), (boxes[4 * i + 2] as number)] as const);
+  const rows = Array.from({ length: batch * HOLES }, (_, i) => [(boxes[4 * i + 1] as number), (boxes[4 * i + 3] as number)] as const);
+  for (const [spans, middle] of [[columns, 96], [rows, 128]] as const) {
+    const halves = spans.map(([low, high]) => (high - low) / 2);
+    for (let half = 10; half < 20; half++) {
+      const share = halves.filter((value) => value === half).length / halves.length;
+      expect(Math.abs(share - 0.1)).toBeLessThan(0.02);
+    }
+    const offsets = spans.map(([low, high]) => (low + high) / 2 - middle);
+    const mean = offsets.reduce((sum, value) => sum + value, 0) / offsets.length;
+    const deviation = Math.sqrt(offsets.reduce((sum, value) => sum + (value - mean) ** 2, 0) / offsets.length);
+    // Truncation takes half a pixel away.
+    expect(Math.abs(mean + 0.5)).toBeLessThan(0.3);
+    expect(Math.abs(deviation - 10)).toBeLessThan(0.5);
+  }
+  // 17 (1 - (16/17)^5) = 4.45 different joints on average, so as many different boxes.
+  let different = 0;
+  for (let n = 0; n < batch; n++) different += new Set(Array.from({ length: HOLES }, (_, k) => String(boxes.subarray(4 * (n * HOLES + k), 4 * (n * HOLES + k) + 4)))).size;
+  expect(Math.abs(different / batch - 4.445)).toBeLessThan(0.05);
+
+  const low = peaks.map((_, i) => (i % 3 === 1 ? 250 : i % 3 === 0 ? 100 : 1));
+  const swapped = await cutoutBoxes(low, { ...facts, swapLimits: true });
+  const lastRow = (values: Int32Array) => Math.max(...Array.from({ length: batch * HOLES }, (_, i) => values[4 * i + 3] as number)) - 1;
+  expect(lastRow(swapped)).toBe(191);
+  expect(lastRow(await cutoutBoxes(low, facts))).toBe(255);
+  expect(await cutoutBoxes(peaks, { ...facts, epoch: 1 })).not.toEqual(boxes);
+  // A sample's boxes do not depend on its place in the batch.
+  expect((await cutoutBoxes(peaks, { ...facts, first: 1 })).subarray(0, 400)).toEqual(boxes.subarray(4 * HOLES, 4 * HOLES + 400));
 });
 
 test("crops on the device equal the CPU twin in every byte: rotations, flips, borders, both colour orders", async () => {

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { CropBatch, packCrops } from "../../src/augment/crop_batch.ts";
 import { cropWarp } from "../../src/data/crop_warp.ts";
-import { drawGeometry, prepareSample } from "../../src/data/sample.ts";
+import { type CropSample, drawGeometry, prepareSample } from "../../src/data/sample.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { cutBoxes, jointCutoutBoxes, warpAffine } from "../../src/kernels/augment.ts";
 import { mirror } from "../../src/kernels/elementwise.ts";
@@ -150,8 +150,31 @@ test("cutouts: draws as specified, a joint drawn twice gives one box, the publis
   expect((await cutoutBoxes(peaks, { ...facts, first: 1 })).subarray(0, 400)).toEqual(boxes.subarray(4 * HOLES, 4 * HOLES + 400));
 });
 
+const MEAN = [0.485, 0.456, 0.406];
+const DEVIATION = [0.229, 0.224, 0.225];
+
+/** The 8-bit values that normalised crops were made from. */
+function cropBytes(values: Float32Array): number[] {
+  return [...values].map((value, i) => Math.round(255 * (value * (DEVIATION[i % 3] as number) + (MEAN[i % 3] as number))));
+}
+
+/** What a crop does not depend on. */
+const blankSample = {
+  flip: false,
+  joints: new Float32Array(34),
+  visible: new Uint8Array(17),
+  center: [0, 0] as const,
+  scale: [1, 1] as const,
+  rotationDegrees: 0,
+  record: {
+    imageId: 1, annotationId: 1, imagePath: "", imageSize: [1, 1] as const, center: [0, 0] as const, scale: [1, 1] as const,
+    joints: new Float64Array(34), visible: new Uint8Array(17), box: [0, 0, 1, 1] as const, score: 1,
+  },
+};
+
 test("crops on the device equal the CPU twin in every byte: rotations, flips, borders, both colour orders", async () => {
   const size = [48, 64] as const;
+  const whole: CropSample[] = [];
   const samples = Array.from({ length: 6 }, (_, i) => {
     const random = new Random({ seed: 5, stream: STREAM.sampleGeometry, index: i });
     const [width, height] = [60 + 7 * i, 50 + 5 * i];
@@ -162,8 +185,12 @@ test("crops on the device equal the CPU twin in every byte: rotations, flips, bo
       imageId: i, annotationId: i, imagePath: "", imageSize: [width, height] as const, ...boxToCenterScale(box, size),
       joints: new Float64Array(34), visible: new Uint8Array(17), box, score: 1,
     };
-    return prepareSample(record, { image: { pixels, width, height }, geometry, skeleton: COCO17, inputSize: size });
+    const sample = prepareSample(record, { image: { pixels, width, height }, geometry, skeleton: COCO17, inputSize: size });
+    whole.push({ ...sample, pixels, window: { x: 0, y: 0, width, height } });
+    return sample;
   });
+  // The window that is uploaded holds every pixel that the crop touches.
+  samples.forEach((sample, i) => expect(cropWarp(sample, size)).toEqual(cropWarp(whole[i] as CropSample, size)));
   expect(samples.some(({ flip }) => flip)).toBe(true);
   for (const rgb of [true, false]) {
     const facts = { batch: samples.length, size, joints: 17, rgb };
@@ -172,13 +199,64 @@ test("crops on the device equal the CPU twin in every byte: rotations, flips, bo
     const out = emptyTensor(gpu, [samples.length, size[1], size[0], 3]);
     batch.run(out);
     const values = await out.toArray();
-    const [mean, deviation] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
-    const bytes = values.map((value, i) => Math.round(255 * (value * (deviation[i % 3] as number) + (mean[i % 3] as number))));
+    const bytes = cropBytes(values);
     const expected = samples.flatMap((sample) => [...cropWarp(sample, size)]);
     expectClose(bytes, rgb ? expected : expected.map((_, i) => expected[i - (i % 3) + 2 - (i % 3)] as number), "exact", `crops ${rgb ? "RGB" : "BGR"}`);
-    const normalised = expected.map((byte, i) => (byte / 255 - (mean[i % 3] as number)) / (deviation[i % 3] as number));
+    const normalised = expected.map((byte, i) => (byte / 255 - (MEAN[i % 3] as number)) / (DEVIATION[i % 3] as number));
     if (rgb) expectClose(values, normalised, "kernel", "normalised crops");
   }
+});
+
+test("crops equal OpenCV's warpAffine in every byte: rotations, flips, sizes, borders, outside", async () => {
+  const golden = await Golden.open("crop_warp");
+  const [imageH = 0, imageW = 0] = golden.shape("image");
+  const [count = 0, height = 0, width = 0] = golden.shape("crops");
+  const maps = new Float64Array(golden.raw("maps").data.slice().buffer);
+  const size = [width, height] as const;
+  const samples = Array.from({ length: count }, (_, i): CropSample => {
+    const [a = 0, b = 0, tx = 0, c = 0, d = 0, ty = 0] = maps.subarray(6 * i, 6 * i + 6);
+    return {
+      ...blankSample,
+      pixels: golden.raw("image").data,
+      window: { x: 0, y: 0, width: imageW, height: imageH },
+      imageSize: [imageW, imageH],
+      flip: golden.raw("flips").data[i] === 1,
+      toInput: [a, b, tx, c, d, ty],
+    };
+  });
+  const expected = golden.raw("crops").data;
+  expectClose(samples.flatMap((sample) => [...cropWarp(sample, size)]), expected, "exact", "crops on the CPU");
+  const facts = { batch: count, size, joints: 17, rgb: true };
+  const batch = new CropBatch(gpu, facts);
+  batch.write(packCrops(samples, facts));
+  const out = emptyTensor(gpu, [count, height, width, 3]);
+  batch.run(out);
+  expectClose(cropBytes(await out.toArray()), expected, "exact", "crops on the device");
+});
+
+test("a batch that is not full leaves black crops, and a larger batch of pixels starts a new generation", async () => {
+  const size = [8, 8] as const;
+  const facts = { batch: 2, size, joints: 17, rgb: true };
+  const batch = new CropBatch(gpu, facts);
+  const white = (side: number): CropSample => ({
+    ...blankSample,
+    pixels: new Uint8Array(3 * side * side).fill(255),
+    window: { x: 0, y: 0, width: side, height: side },
+    imageSize: [side, side],
+    toInput: [1, 0, 0, 0, 1, 0],
+  });
+  const out = emptyTensor(gpu, [2, 8, 8, 3]);
+  batch.write(packCrops([white(9)], facts));
+  batch.run(out);
+  expect(batch.generation).toBe(0);
+  const bytes = cropBytes(await out.toArray());
+  expect(bytes.slice(0, 192).every((byte) => byte === 255)).toBe(true);
+  expect(bytes.slice(192).every((byte) => byte === 0)).toBe(true);
+  batch.write(packCrops([white(9), white(40)], facts));
+  batch.run(out);
+  expect(batch.generation).toBe(1);
+  expect(cropBytes(await out.toArray()).every((byte) => byte === 255)).toBe(true);
+  batch.free();
 });
 
 test("a mirror reverses the columns and nothing else", async () => {

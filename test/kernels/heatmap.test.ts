@@ -1,11 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
-import { backward } from "../../src/autograd/tape.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { argmaxPeaks, renderHeatmaps } from "../../src/kernels/heatmap.ts";
-import { heatmapMse } from "../../src/ops/heatmap_mse.ts";
-import { maxpool } from "../../src/ops/maxpool.ts";
 import { encodeHeatmaps } from "../../src/pose/heatmap.ts";
-import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import * as reference from "../reference/heatmaps.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, testRandom } from "../support/random.ts";
@@ -33,64 +29,54 @@ test("targets equal the definition, at and beyond every border, for both sigmas;
   }
 });
 
-test("the published target examples: centre, columns, weights, profile", () => {
-  const at = (x: number) => encodeHeatmaps({ joints: Float32Array.of(x, 57.9), visible: Float32Array.of(1), jointCount: 1, inputSize: [192, 256], heatmapSize: [48, 64], sigma: 2 });
-  const columns = (x: number) => {
-    const { heatmaps, weights } = at(x);
-    const filled = new Set([...heatmaps.keys()].filter((i) => (heatmaps[i] as number) > 0).map((i) => i % 48));
-    return [filled.size, weights[0]];
-  };
-  expect([103.4, -20, -30, -34, 213, 216].map(columns)).toEqual([[13, 1], [3, 1], [0, 1], [0, 0], [1, 1], [0, 0]]);
-  const { heatmaps } = at(103.4);
-  [1, 0.882497, 0.606531, 0.324652, 0.135335, 0.043937, 0.011109].forEach((value, i) => expect(heatmaps[14 * 48 + 26 + i]).toBeCloseTo(value, 5));
-});
-
-test("peaks are the first maximum in row-major order, also of flat and negative maps", async () => {
-  const shape = { batch: 2, height: 9, width: 7, joints: 5 };
-  const maps = randomValues(2 * 9 * 7 * 5, 21).map((v) => Math.round(v * 4) / 4);
-  maps.fill(-1, 0, 9 * 7 * 5);
-  const peaks = gpu.persistent(4 * 3 * 10, "peaks");
-  argmaxPeaks(gpu, { maps: gpu.upload(maps, "maps"), peaks, shape });
-  expectClose(await gpu.readFloats(peaks), reference.peaks(maps, { n: 2, height: 9, width: 7, j: 5 }), "exact", "peaks");
-  argmaxPeaks(gpu, { maps: gpu.upload(maps, "maps"), peaks, shape, zeroEmpty: true, scale: 4 });
-  const scaled = await gpu.readFloats(peaks);
-  expect([...scaled.slice(0, 3)]).toEqual([0, 0, -1]);
-});
-
-test("the loss and its gradient per group, seeded and mid-graph", async () => {
-  for (const [n, h, w, j, groups] of [[6, 5, 7, 3, 2], [1, 16, 12, 17, 1], [4, 2, 2, 1, 4]] as const) {
-    const [p, t] = [randomValues(n * h * w * j, 22), randomValues(n * h * w * j, 23)];
-    const weights = randomValues(n * j, 24).map((v) => (v > 0 ? 1.2 : 0));
-    const prediction = persistentTensor(gpu, [n, h, w, j], { data: p, requiresGradient: true });
-    const target = persistentTensor(gpu, [n, h, w, j], { data: t });
-    const weight = persistentTensor(gpu, [n, j], { data: weights });
-    const expected = reference.mse({ p, t, w: weights, n, pixels: h * w, j, groups });
-    const loss = heatmapMse(prediction, { target, weight, groups });
-    expectClose(await loss.toArray(), expected.losses, "longSum", "loss");
-    const seeded = backward(loss, { leaves: [prediction] }).get(prediction) as Tensor;
-    expectClose(await seeded.toArray(), expected.gradient, "kernel", "gradient");
-    const factors = randomValues(groups, 25);
-    const scaled = backward(heatmapMse(prediction, { target, weight, groups }), { gradient: persistentTensor(gpu, [groups], { data: factors }), leaves: [prediction] });
-    const perGroup = (n / groups) * h * w * j;
-    expectClose(await (scaled.get(prediction) as Tensor).toArray(), expected.gradient.map((v, i) => v * (factors[Math.floor(i / perGroup)] as number)), "kernel", "scaled gradient");
+test("the published target examples, on the device and from the codec: centre, columns, weights, profile", async () => {
+  const [width, height] = [48, 64];
+  const xs = [103.4, -20, -30, -34, 213, 216];
+  const joints = Float32Array.from(xs.flatMap((x) => [x, 57.9]));
+  const visible = new Float32Array(xs.length).fill(1);
+  const target = gpu.persistent(4 * width * height * xs.length, "target");
+  const weight = gpu.persistent(4 * xs.length, "weight");
+  renderHeatmaps(gpu, { joints: gpu.upload(joints, "joints"), visible: gpu.upload(visible, "visible"), target, weight, shape: { batch: 1, height, width, joints: xs.length }, stride: [4, 4], sigma: 2 });
+  const codec = encodeHeatmaps({ joints, visible, jointCount: xs.length, inputSize: [192, 256], heatmapSize: [width, height], sigma: 2 });
+  for (const [maps, weights] of [[await gpu.readFloats(target), await gpu.readFloats(weight)], [codec.heatmaps, codec.weights]] as const) {
+    const map = (joint: number) => maps.filter((_, i) => i % xs.length === joint);
+    const filled = (joint: number, place: (pixel: number) => number) => {
+      const places = [...map(joint).entries()].filter(([, value]) => value > 0).map(([pixel]) => place(pixel));
+      return places.length > 0 ? [Math.min(...places), Math.max(...places) + 1] : [];
+    };
+    expect(xs.map((_, joint) => filled(joint, (pixel) => pixel % width))).toEqual([[20, 33], [0, 3], [], [], [47, 48], []]);
+    expect(filled(0, (pixel) => Math.floor(pixel / width))).toEqual([8, 21]);
+    expect([...weights]).toEqual([1, 1, 1, 0, 1, 0]);
+    [1, 0.882497, 0.606531, 0.324652, 0.135335, 0.043937, 0.011109].forEach((value, i) => expect(map(0)[14 * width + 26 + i]).toBeCloseTo(value, 5));
   }
-  const wrong = () => heatmapMse(persistentTensor(gpu, [2, 3, 3, 4]), { target: persistentTensor(gpu, [2, 3, 3, 5]), weight: persistentTensor(gpu, [2, 4]) });
-  expect(wrong).toThrow(/heatmap_mse: target must be \[2, 3, 3, 4\].*got \[2, 3, 3, 5\]/);
 });
 
-test("max pooling and its gradient, ties going to the first maximum", async () => {
-  for (const [h, w, k, s, p] of [[9, 7, 3, 2, 1], [8, 8, 2, 2, 0], [5, 6, 3, 1, 1], [7, 7, 4, 3, 2]] as const) {
-    const [n, c] = [2, 5];
-    const x = randomValues(n * h * w * c, 26).map((v) => Math.round(v * 3));
-    const expected = reference.maxpool(x, { n, h, w, c, k, s, p });
-    const input = persistentTensor(gpu, [n, h, w, c], { data: x, requiresGradient: true });
-    const y = maxpool(input, { kernel: k, stride: s, padding: p });
-    expect(y.shape).toEqual([n, expected.oh, expected.ow, c]);
-    expectClose(await y.toArray(), expected.y, "exact", "maxima");
-    const upstream = randomValues(y.size, 27);
-    const gradient = backward(y, { gradient: persistentTensor(gpu, y.shape, { data: upstream }), leaves: [input] }).get(input) as Tensor;
-    const gx = new Float64Array(x.length);
-    expected.from.forEach((index, i) => (gx[index]! += upstream[i] as number));
-    expectClose(await gradient.toArray(), gx, "kernel", "gradient");
+test("a joint that is not visible gets weight 0 and an empty map; a weight up to one half an empty map", async () => {
+  const joints = Float32Array.of(20, 20, 20, 20, 20, 20);
+  const visible = Float32Array.of(0, 0.5, 0.75);
+  const target = gpu.persistent(4 * 16 * 16 * 3, "target");
+  const weight = gpu.persistent(12, "weight");
+  renderHeatmaps(gpu, { joints: gpu.upload(joints, "joints"), visible: gpu.upload(visible, "visible"), target, weight, shape: { batch: 1, height: 16, width: 16, joints: 3 }, stride: [4, 4], sigma: 1 });
+  const maps = await gpu.readFloats(target);
+  expect([...(await gpu.readFloats(weight))]).toEqual([0, 0.5, 0.75]);
+  expect([0, 1, 2].map((joint) => Math.max(...maps.filter((_, i) => i % 3 === joint)))).toEqual([0, 0, 1]);
+});
+
+test("peaks are the first maximum in row-major order, also of flat and negative maps; scaled, and with empty maps at zero", async () => {
+  for (const [n, height, width, j] of [[2, 9, 7, 5], [1, 1, 1, 1], [3, 16, 12, 17], [5, 64, 48, 24]] as const) {
+    // Few different values, so that most maxima are ties; the first sample is negative throughout.
+    const maps = randomValues(n * height * width * j, 21).map((value, i) => Math.round(value * 4) / 4 - (i < height * width * j ? 2 : 0));
+    maps.fill(-1, 0, height * width * Math.min(j, 2));
+    const shape = { batch: n, height, width, joints: j };
+    const peaks = gpu.persistent(12 * n * j, "peaks");
+    const input = gpu.upload(maps, "maps");
+    const expected = reference.peaks(maps, { n, height, width, j });
+    argmaxPeaks(gpu, { maps: input, peaks, shape });
+    expectClose(await gpu.readFloats(peaks), expected, "exact", "peaks");
+    argmaxPeaks(gpu, { maps: input, peaks, shape, scale: 4 });
+    expectClose(await gpu.readFloats(peaks), expected.map((value, i) => (i % 3 === 2 ? value : 4 * value)), "exact", "scaled peaks");
+    argmaxPeaks(gpu, { maps: input, peaks, shape, scale: 4, zeroEmpty: true });
+    const zeroed = expected.map((value, i) => (i % 3 === 2 ? value : (expected[i - (i % 3) + 2] as number) > 0 ? 4 * value : 0));
+    expectClose(await gpu.readFloats(peaks), zeroed, "exact", "peaks with empty maps at zero");
   }
 });

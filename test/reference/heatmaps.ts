@@ -1,4 +1,4 @@
-/** Heatmap targets, losses, peaks and warps by their definitions, f64. Shares no code with src. */
+/** Heatmap targets, peaks and warps by their definitions, f64. Shares no code with src. */
 
 /** Targets [n, h, w, j] and weights [n, j]: SimpleBaseline's Gaussian with a quantised centre. */
 export function render(f: { joints: ArrayLike<number>; visible: ArrayLike<number>; n: number; j: number; width: number; height: number; stride: [number, number]; sigma: number }) {
@@ -24,21 +24,6 @@ export function render(f: { joints: ArrayLike<number>; visible: ArrayLike<number
         }
     }
   return { maps, weights };
-}
-
-/** Loss of each group and the gradient of their sum. */
-export function mse(f: { p: ArrayLike<number>; t: ArrayLike<number>; w: ArrayLike<number>; n: number; pixels: number; j: number; groups: number }) {
-  const perGroup = (f.n / f.groups) * f.pixels * f.j;
-  const losses = new Float64Array(f.groups);
-  const gradient = new Float64Array(f.p.length);
-  for (let i = 0; i < f.p.length; i++) {
-    const sample = Math.floor(i / (f.pixels * f.j));
-    const w = f.w[sample * f.j + (i % f.j)]!;
-    const d = f.p[i]! - f.t[i]!;
-    losses[Math.floor(sample / (f.n / f.groups))]! += (0.5 * w * w * d * d) / perGroup;
-    gradient[i] = (w * w * d) / perGroup;
-  }
-  return { losses, gradient };
 }
 
 /** First maximum of each map in row-major order: [n, j, 3]. */
@@ -84,27 +69,4 @@ export function warp(x: ArrayLike<number>, theta: ArrayLike<number>, f: { n: num
           }
       }
   return out;
-}
-
-/** Max pooling with minus infinity outside; values and the flat input index of each maximum. */
-export function maxpool(x: ArrayLike<number>, f: { n: number; h: number; w: number; c: number; k: number; s: number; p: number }) {
-  const [oh, ow] = [Math.floor((f.h + 2 * f.p - f.k) / f.s) + 1, Math.floor((f.w + 2 * f.p - f.k) / f.s) + 1];
-  const y = new Float64Array(f.n * oh * ow * f.c).fill(-Infinity);
-  const from = new Int32Array(y.length);
-  for (let n = 0; n < f.n; n++)
-    for (let i = 0; i < oh; i++)
-      for (let j = 0; j < ow; j++)
-        for (let c = 0; c < f.c; c++)
-          for (let a = 0; a < f.k; a++)
-            for (let b = 0; b < f.k; b++) {
-              const [h, w] = [i * f.s - f.p + a, j * f.s - f.p + b];
-              if (h < 0 || w < 0 || h >= f.h || w >= f.w) continue;
-              const at = ((n * oh + i) * ow + j) * f.c + c;
-              const index = ((n * f.h + h) * f.w + w) * f.c + c;
-              if (x[index]! > y[at]!) {
-                y[at] = x[index]!;
-                from[at] = index;
-              }
-            }
-  return { y, from, oh, ow };
 }

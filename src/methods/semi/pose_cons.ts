@@ -50,9 +50,6 @@ export interface PoseConsFacts extends Omit<CropBatchFacts, "joints"> {
 const WARP_CHANCE = 0.8;
 /** Image size that the 10..19 px boxes of the original belong to. */
 const CUTOUT_REFERENCE_PX = 256;
-/** PARITY: predictions are scaled to the image by 4 whatever the network's stride. */
-const PEAK_SCALE = 4;
-
 /** Supervised training and PoseCons of one network. */
 export class PoseCons implements TrainingMethod {
   readonly lossNames: readonly string[];
@@ -143,7 +140,7 @@ export class PoseCons implements TrainingMethod {
     const imageShape = { batch, height, width, channels: 3 };
     if (views.jointCutouts > 0) {
       const peaks = gpu.allocate(12 * batch * joints, "peaks");
-      argmaxPeaks(gpu, { maps: taught.range, peaks, shape, scale: PEAK_SCALE });
+      argmaxPeaks(gpu, { maps: taught.range, peaks, shape, scale: width / mapW });
       const boxes = gpu.allocate(16 * batch * views.jointCutouts, "cutout boxes");
       jointCutoutBoxes(gpu, {
         peaks,

@@ -9,7 +9,7 @@ import { drawViewTheta } from "../../src/pose/affine.ts";
 import { boxToCenterScale } from "../../src/pose/box.ts";
 import { COCO17 } from "../../src/pose/skeleton.ts";
 import { Random, STREAM } from "../../src/random.ts";
-import { emptyTensor } from "../../src/tensor/tensor.ts";
+import { batchView, emptyTensor, persistentTensor } from "../../src/tensor/tensor.ts";
 import { Golden } from "../golden/load.ts";
 import { sourceOf, warp } from "../reference/heatmaps.ts";
 import { jointCutoutReference } from "../reference/joint_cutout.ts";
@@ -44,6 +44,25 @@ test("the published sampling positions of a view of 30 degrees and scale 1.2", (
   expect([u, v].map((value) => value.toFixed(4))).toEqual(["24.2446", "31.6196"]);
 });
 
+test("the device samples at the published positions, and writes nothing but its own rows of the batch", async () => {
+  const theta = gpu.upload(Float32Array.of(1.0392305, 0.6, 0, -0.6, 1.0392305, 0), "theta");
+  for (const { width, height, row, column, position } of [
+    { width: 192, height: 256, row: 128, column: 96, position: [96.2446, 127.6196] },
+    { width: 48, height: 64, row: 32, column: 24, position: [24.2446, 31.6196] },
+  ]) {
+    // Two channels that hold their own column and row: a bilinear sample of them is the position.
+    const data = Float32Array.from({ length: 2 * width * height }, (_, i) => (i % 2 === 0 ? (i >> 1) % width : Math.floor((i >> 1) / width)));
+    const out = persistentTensor(gpu, [3, height, width, 2], { data: new Float32Array(3 * data.length).fill(7) });
+    warpAffine(gpu, { x: gpu.upload(data, "ramps"), theta, y: batchView(out, 1, 1).range, shape: { batch: 1, height, width, channels: 2 } });
+    const values = await out.toArray();
+    const at = data.length + 2 * (row * width + column);
+    [0, 1].forEach((axis) => expect(values[at + axis]).toBeCloseTo(position[axis] as number, 3));
+    expect(values.every((value, i) => value === 7 || Math.floor(i / data.length) === 1)).toBe(true);
+    // The content turns about the middle, so a corner of the frame sees nothing of it.
+    expect([...values.subarray(data.length, data.length + 2)]).toEqual([0, 0]);
+  }
+});
+
 test("boxes are cut exactly and elsewhere nothing changes", async () => {
   const [n, height, width, c] = [2, 9, 11, 3];
   const x = randomValues(n * height * width * c, 32);
@@ -53,7 +72,7 @@ test("boxes are cut exactly and elsewhere nothing changes", async () => {
   const expected = x.map((value, i) => {
     const [u, v, s] = [Math.floor(i / c) % width, Math.floor(i / c / width) % height, Math.floor(i / c / width / height)];
     const inside = [0, 1].some((k) => {
-      const [x0, y0, x1, y1] = boxes.subarray(4 * (2 * s + k), 4 * (2 * s + k) + 4) as unknown as [number, number, number, number];
+      const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = boxes.subarray(4 * (2 * s + k));
       return u >= x0 && v >= y0 && u < x1 && v < y1;
     });
     return inside ? 0 : value;
@@ -148,6 +167,23 @@ test("cutouts: draws as specified, a joint drawn twice gives one box, the publis
   expect(await cutoutBoxes(peaks, { ...facts, epoch: 1 })).not.toEqual(boxes);
   // A sample's boxes do not depend on its place in the batch.
   expect((await cutoutBoxes(peaks, { ...facts, first: 1 })).subarray(0, 400)).toEqual(boxes.subarray(4 * HOLES, 4 * HOLES + 400));
+});
+
+test("a replayed cutout follows the key buffer", async () => {
+  const [batch, joints, size] = [3, 17, [CUT_WIDTH, CUT_HEIGHT] as const];
+  const peaks = gpu.upload(new Float32Array(3 * batch * joints).fill(100), "peaks");
+  const pool = gpu.upload(Uint32Array.from({ length: joints }, (_, joint) => joint), "pool");
+  const keys = gpu.upload(Uint32Array.of(9, STREAM.jointCutout, 0, 0), "keys");
+  const boxes = gpu.persistent(16 * batch * HOLES, "boxes");
+  const encode = () => jointCutoutBoxes(gpu, { peaks, pool, keys, boxes, batch, joints, holes: HOLES, size, poolSize: joints, scale: 1, swapLimits: true });
+  const recording = gpu.record(encode);
+  const first = await gpu.read(boxes);
+  gpu.write(keys, Uint32Array.of(9, STREAM.jointCutout, 4, 30));
+  recording.replay();
+  const replayed = await gpu.read(boxes);
+  encode();
+  expect(replayed).not.toEqual(first);
+  expect(await gpu.read(boxes)).toEqual(replayed);
 });
 
 const MEAN = [0.485, 0.456, 0.406];

@@ -1,5 +1,6 @@
 // dx[n, h, w, c] = sum of dy over the windows whose maximum was this pixel; gathered, so nothing is added atomically.
-// h, w: input pixel; c: channel. Layout as in pool/max_forward. Grid: linear over dx.
+// One invocation keeps a row h and a channel c and walks along w, so that divisions are few.
+// Layout as in pool/max_forward. Grid: linear over batch * in_h * channels.
 const WORKGROUP: u32 = 64u; // spec
 struct Params {
   batch: u32, in_h: u32, in_w: u32, channels: u32, out_h: u32, out_w: u32,
@@ -10,30 +11,37 @@ struct Params {
 @group(0) @binding(2) var<storage, read> tap: array<u32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<Elem>;
 
+// First window along an axis that reaches a padded position.
+fn first_window(position: u32) -> u32 {
+  return select(0u, (position - params.kernel) / params.stride + 1u, position >= params.kernel);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let at = linear_index(group, groups, lane, WORKGROUP);
-  if (at >= params.batch * params.in_h * params.in_w * params.channels) { return; }
+  if (at >= params.batch * params.in_h * params.channels) { return; }
   let c = at % params.channels;
-  let pixel = at / params.channels;
-  let w = pixel % params.in_w;
-  let line = pixel / params.in_w;
+  let line = at / params.channels;
   let h = line % params.in_h;
   let n = line / params.in_h;
-  // Output rows i with 0 <= h + pad - i*stride < kernel.
   let top = h + params.pad;
-  let left = w + params.pad;
+  let first_i = first_window(top);
   let last_i = min(top / params.stride, params.out_h - 1u);
-  let last_j = min(left / params.stride, params.out_w - 1u);
-  var sum = 0.0;
-  var i = select(0u, (top - params.kernel) / params.stride + 1u, top >= params.kernel);
-  for (; i <= last_i; i++) {
-    var j = select(0u, (left - params.kernel) / params.stride + 1u, left >= params.kernel);
-    for (; j <= last_j; j++) {
-      let source = ((n * params.out_h + i) * params.out_w + j) * params.channels + c;
-      let here = (top - i * params.stride) * params.kernel + (left - j * params.stride);
-      if (tap[source] == here) { sum += widen(dy[source]); }
+  // Windows first_j..last_j reach column w; both move on with w.
+  var first_j = 0u;
+  var last_j = 0u;
+  for (var w = 0u; w < params.in_w; w++) {
+    let left = w + params.pad;
+    if (left >= first_j * params.stride + params.kernel) { first_j += 1u; }
+    while (last_j + 1u < params.out_w && (last_j + 1u) * params.stride <= left) { last_j += 1u; }
+    var sum = 0.0;
+    for (var i = first_i; i <= last_i; i++) {
+      let tap_row = (top - i * params.stride) * params.kernel;
+      for (var j = first_j; j <= last_j; j++) {
+        let source = ((n * params.out_h + i) * params.out_w + j) * params.channels + c;
+        if (tap[source] == tap_row + left - j * params.stride) { sum += widen(dy[source]); }
+      }
     }
+    dx[(line * params.in_w + w) * params.channels + c] = narrow(sum);
   }
-  dx[at] = narrow(sum);
 }

@@ -129,7 +129,11 @@ export async function readCocoGroundTruth(file: string): Promise<CocoGroundTruth
     const { id, width, height, file_name } = result.output;
     return { id, width, height, fileName: file_name };
   });
-  const known = new Set(images.map(({ id }) => id));
+  const known = new Set<number>();
+  images.forEach(({ id }, i) => {
+    if (known.has(id)) throw badItem(file, `images[${i}]`, `id ${id} is that of an earlier image too`);
+    known.add(id);
+  });
   const annotations: CocoAnnotation[] = [];
   listOf(parsed, "annotations", file).forEach((item, i) => {
     const named = typeof item === "object" && item !== null && "id" in item ? `annotation ${String(item.id)}` : `annotations[${i}]`;
@@ -179,7 +183,8 @@ export function personRecords(truth: CocoGroundTruth, { place, skeleton, inputSi
     for (const annotation of byImage.get(image.id) ?? []) {
       if (limit !== undefined && records.length >= limit) return records;
       const box = cleanBox(annotation.bbox, imageSize);
-      if (annotation.iscrowd || !box || annotation.area <= 0 || Math.max(...annotation.keypoints) === 0) continue;
+      // A box of no extent has no crop: its scale would be 0.
+      if (annotation.iscrowd || !box || Math.max(box[2], box[3]) === 0 || annotation.area <= 0 || Math.max(...annotation.keypoints) === 0) continue;
       const joints = new Float64Array(2 * skeleton.jointNames.length);
       const visible = new Uint8Array(skeleton.jointNames.length);
       skeleton.fromCoco.forEach((joint, k) => {

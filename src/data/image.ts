@@ -24,13 +24,14 @@ export const sharpModule = (() => {
 })();
 
 /**
- * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation ignored. Errors: DataError naming the file
+ * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation and colour profile ignored. Errors: DataError naming the file
  * where it is missing, truncated or no image.
  */
 export async function decodeImage(path: string): Promise<DecodedImage> {
   const sharp = await sharpModule();
   try {
-    const { data, info } = await sharp(path).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+    // OpenCV reads the stored values; following an embedded colour profile would shift them (by up to 54 levels in COCO).
+    const { data, info } = await sharp(path, { ignoreIcc: true }).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
     return { pixels: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width: info.width, height: info.height };
   } catch (cause) {

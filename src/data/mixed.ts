@@ -62,6 +62,8 @@ export class MixedOrder {
 /** Shuffled batches of labelled samples alone, each sample once an epoch. */
 export class LabelledOrder {
   readonly #facts: { seed: number; count: number; batchSize: number };
+  #epoch = -1;
+  #order: Uint32Array = new Uint32Array();
 
   constructor(facts: { seed: number; count: number; batchSize: number }) {
     this.#facts = facts;
@@ -71,10 +73,18 @@ export class LabelledOrder {
     return Math.ceil(this.#facts.count / this.#facts.batchSize);
   }
 
+  #orderOf(epoch: number): Uint32Array {
+    if (epoch === this.#epoch) return this.#order;
+    const { seed, count } = this.#facts;
+    this.#order = new Random({ seed, stream: STREAM.shuffle, epoch }).permutation(count);
+    this.#epoch = epoch;
+    return this.#order;
+  }
+
   /** Sample indices of one step, always batchSize of them, with their positions in the epoch. */
   batch(epoch: number, step: number): { sample: number; index: number }[] {
-    const { seed, count, batchSize } = this.#facts;
-    const order = new Random({ seed, stream: STREAM.shuffle, epoch }).permutation(count);
+    const { count, batchSize } = this.#facts;
+    const order = this.#orderOf(epoch);
     return Array.from({ length: batchSize }, (_, i) => {
       const index = step * batchSize + i;
       return { sample: order[index % count] as number, index };

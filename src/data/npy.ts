@@ -38,8 +38,14 @@ export async function writeNpy(path: string, { shape, data }: NpyArray): Promise
 
 /** Reads an array. Errors: DataError naming the file for anything but the types above in C order. */
 export async function readNpy(path: string): Promise<NpyArray> {
-  const bytes = new Uint8Array(await readFile(path));
-  const bad = (message: string) => new DataError({ code: "data/npy", where: path, message, fix: "expected a C-order .npy file of float32, float64, int32, uint32 or uint8" });
+  const bad = (message: string, cause?: unknown) =>
+    new DataError({ code: "data/npy", where: path, message, fix: "expected a C-order .npy file of float32, float64, int32, uint32 or uint8" }, { cause });
+  const bytes = await readFile(path).then(
+    (buffer) => new Uint8Array(buffer),
+    (cause: unknown) => {
+      throw bad("file not found or not readable", cause);
+    },
+  );
   if (bytes.length < 12 || bytes[0] !== 0x93) throw bad("not an .npy file");
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const wide = (bytes[6] as number) > 1;

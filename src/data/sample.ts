@@ -88,6 +88,7 @@ function halfBodyCrop(record: PersonRecord, facts: { skeleton: Skeleton; inputSi
   const [w, h] = [Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys)];
   const aspect = inputSize[0] / inputSize[1];
   const [width, height] = w > aspect * h ? [w, w / aspect] : [aspect * h, h];
+  if (width === 0) return undefined; // all in one point
   return {
     center: [mean(xs), mean(ys)],
     scale: [(width / PIXEL_STD) * HALF_BODY_MARGIN, (height / PIXEL_STD) * HALF_BODY_MARGIN],

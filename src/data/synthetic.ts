@@ -45,6 +45,10 @@ function round(value: number): string {
   return value.toFixed(1);
 }
 
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
 function backgroundSvg(random: Random, [width, height]: Size): string {
   const hue = random.uniform();
   const parts = [
@@ -200,7 +204,7 @@ function drawScene(random: Random, { imageSize, persons }: { imageSize: Size; pe
         coveredBy(person, point, { joint: k, depth: joint[2] }) ||
         placed.slice(i + 1).some((later) => coveredBy(later, point, undefined)) ||
         occluders.some((o) => (o.round ? ((x - o.x - o.width / 2) / (o.width / 2)) ** 2 + ((y - o.y - o.height / 2) / (o.height / 2)) ** 2 < 1 : x > o.x && y > o.y && x < o.x + o.width && y < o.y + o.height));
-      keypoints.push(Math.round(x * 100) / 100, Math.round(y * 100) / 100, hidden ? 1 : 2);
+      keypoints.push(hundredths(x), hundredths(y), hidden ? 1 : 2);
       labelled++;
       xs.push(x);
       ys.push(y);
@@ -211,7 +215,7 @@ function drawScene(random: Random, { imageSize, persons }: { imageSize: Size; pe
     const y1 = Math.max(0, Math.min(...ys, Math.max(0, top)) - margin * 0.3);
     const x2 = Math.min(width, Math.max(...xs) + margin);
     const y2 = Math.min(height, Math.max(...ys) + margin);
-    const bbox = [x1, y1, x2 - x1, y2 - y1].map((value) => Math.round(value * 100) / 100) as unknown as Box;
+    const bbox: Box = [hundredths(x1), hundredths(y1), hundredths(x2 - x1), hundredths(y2 - y1)];
     return { keypoints, bbox, labelled, area: 0.53 * bbox[2] * bbox[3] };
   });
   return { svg, people: people.filter(({ labelled }) => labelled >= 5) };
@@ -253,7 +257,7 @@ async function writeSplit({ split, count, folder }: SplitFacts, facts: Synthetic
         keypoints: person.keypoints,
         num_keypoints: person.labelled,
         bbox: person.bbox,
-        area: Math.round(person.area * 100) / 100,
+        area: hundredths(person.area),
       }));
       progress(1);
     }

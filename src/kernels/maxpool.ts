@@ -43,6 +43,6 @@ export function maxpoolForward(gpu: Gpu, { x, y, tap, shape }: { x: BufferRange;
 
 /** gradX from gradY and the taps of the forward pass. */
 export function maxpoolBackward(gpu: Gpu, { gradY, tap, gradX, shape }: { gradY: BufferRange; tap: BufferRange; gradX: BufferRange; shape: PoolShape }): void {
-  const workgroups = linearGrid(shape.batch * shape.inH * shape.inW * shape.channels, 64);
+  const workgroups = linearGrid(shape.batch * shape.inH * shape.channels, 64);
   gpu.run(backwardKernel, { buffers: { dy: gradY, tap, dx: gradX }, uniforms: uniformsOf(shape), workgroups });
 }

@@ -28,9 +28,9 @@ export function cropAffine({ center, scale, rotationDegrees = 0, size }: Crop): 
 /** The inverse map. Throws where there is none (scale 0). */
 export function invertAffine([a, b, tx, c, d, ty]: Affine): Affine {
   // gl-matrix wants column order; plain arrays keep f64.
-  const inverse = mat2d.invert([0, 0, 0, 0, 0, 0] as unknown as mat2d, [a, c, b, d, tx, ty] as unknown as mat2d);
-  if (!inverse) throw new Error("an affine map without an inverse");
-  const [p, q, r, s, u, v] = inverse as unknown as [number, number, number, number, number, number];
+  const inverse: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0];
+  if (!mat2d.invert(inverse, [a, c, b, d, tx, ty])) throw new Error("an affine map without an inverse");
+  const [p, q, r, s, u, v] = inverse;
   return [p, r, u, q, s, v];
 }
 

@@ -16,7 +16,7 @@ import { DataError, LimberError } from "../../src/error.ts";
 import { evaluateKeypoints } from "../../src/eval/coco_eval.ts";
 import { boxToCenterScale } from "../../src/pose/box.ts";
 import { COCO17, UNION24 } from "../../src/pose/skeleton.ts";
-import { Random, STREAM } from "../../src/random.ts";
+import { Random } from "../../src/random.ts";
 
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "limber-test-"));
@@ -139,7 +139,20 @@ test("synthetic people: a real COCO folder, the same for the same seed, reused, 
     await expect(ensureSynthetic({ ...facts, seed: 4 })).rejects.toThrow(/other parameters/);
   }));
 
-test("decoding: size, channels, a cache within its budget, and clean errors for missing and corrupt files", () =>
+/** The segments of a JPEG but for APP2, where colour profiles are. */
+function withoutIccProfile(jpeg: Uint8Array): Uint8Array {
+  const view = new DataView(jpeg.buffer, jpeg.byteOffset);
+  const kept = [jpeg.subarray(0, 2)];
+  let at = 2;
+  while (jpeg[at + 1] !== 0xda) {
+    const end = at + 2 + view.getUint16(at + 2);
+    if (jpeg[at + 1] !== 0xe2) kept.push(jpeg.subarray(at, end));
+    at = end;
+  }
+  return Buffer.concat([...kept, jpeg.subarray(at)]);
+}
+
+test("decoding: size, channels, colour profiles, a cache within its budget, and clean errors for missing and corrupt files", () =>
   inFolder(async (folder) => {
     const sharp = await sharpModule();
     const paths = await Promise.all(
@@ -156,6 +169,15 @@ test("decoding: size, channels, a cache within its budget, and clean errors for 
     const grey = join(folder, "grey.png");
     await sharp({ create: { width: 5, height: 4, channels: 4, background: "#80808080" } }).greyscale().png().toFile(grey);
     expect((await decodeImage(grey)).pixels).toHaveLength(60);
+    const profiled = join(folder, "profile.jpg");
+    const stripped = join(folder, "stripped.jpg");
+    await sharp({ create: { width: 16, height: 16, channels: 3, background: { r: 200, g: 90, b: 30 } } }).withIccProfile("p3").jpeg().toFile(profiled);
+    const withProfile = new Uint8Array(await Bun.file(profiled).arrayBuffer());
+    const bare = withoutIccProfile(withProfile);
+    expect(bare.length).toBeLessThan(withProfile.length);
+    await writeFile(stripped, bare);
+    // As OpenCV does it: the stored values, whatever the colour profile says.
+    expect((await decodeImage(profiled)).pixels).toEqual((await decodeImage(stripped)).pixels);
     const cut = join(folder, "cut.jpg");
     const random = new Random({ seed: 1, stream: 8 });
     const noise = Uint8Array.from({ length: 64 * 64 * 3 }, () => random.integer(0, 256));
@@ -169,7 +191,7 @@ test("decoding: size, channels, a cache within its budget, and clean errors for 
     }
   }));
 
-const annotation = { id: 5, image_id: 1, category_id: 1, keypoints: new Array(51).fill(2), num_keypoints: 17, bbox: [1, 2, 30, 40], area: 600, iscrowd: 0 };
+const annotation = { id: 5, image_id: 1, category_id: 1, keypoints: Array.from({ length: 51 }, () => 2), num_keypoints: 17, bbox: [1, 2, 30, 40], area: 600, iscrowd: 0 };
 const image = { id: 1, width: 64, height: 64, file_name: "1.jpg" };
 const { keypoints: _, ...without } = annotation;
 
@@ -181,6 +203,7 @@ test.each([
   ["a short list", { images: [image], annotations: [{ ...annotation, keypoints: [1, 2, 2] }] }, /annotation 5: keypoints/],
   ["an unknown image", { images: [image], annotations: [{ ...annotation, image_id: 9 }] }, /annotation 5: image_id 9/],
   ["a box of text", { images: [image], annotations: [{ ...annotation, bbox: ["1", 2, 3, 4] }] }, /annotation 5: bbox.0/],
+  ["an image twice", { images: [image, image], annotations: [] }, /images\[1\]: id 1 .*earlier/],
   ["an image without size", { images: [{ ...image, width: 0 }], annotations: [] }, /images\[0\]: width/],
 ])("a wrong annotation file gives one message that names it: %s", (_name, content, pattern) =>
   inFolder(async (folder) => {
@@ -204,6 +227,7 @@ test(".npy files round trip, and anything else is refused", () =>
     expect(bytes.length).toBe(128 + 6);
     await writeFile(path, bytes.subarray(0, 130));
     await expect(readNpy(path)).rejects.toThrow(/truncated/);
+    await expect(readNpy(join(folder, "none.npy"))).rejects.toThrow(DataError);
   }));
 
 const SAMPLE = new URL("../../../shared/data/coco_sample/", import.meta.url).pathname;

@@ -1,4 +1,5 @@
 /** From a person record to what the crop kernel needs: a window of pixels, a map, joints in input px. */
+import { DataError } from "../error.ts";
 import { applyAffine, clippedNormal, cropAffine, invertAffine } from "../pose/affine.ts";
 import { PIXEL_STD } from "../pose/box.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -127,9 +128,21 @@ export interface SampleFacts {
   numJointsHalfBody?: number;
 }
 
-/** Applies a geometry to a record: scale, rotation, flip with joint pairs swapped, crop. Source: HRNet's JointsDataset. */
+/**
+ * Applies a geometry to a record: scale, rotation, flip with joint pairs swapped, crop. Source: HRNet's JointsDataset.
+ * Errors: DataError where the image is not of the size that its annotations were made for.
+ */
 export function prepareSample(record: PersonRecord, { image, geometry, skeleton, inputSize, numJointsHalfBody = 8 }: SampleFacts): CropSample {
   const { flip, rotationDegrees } = geometry;
+  const [width, height] = record.imageSize;
+  if (image.width !== width || image.height !== height) {
+    throw new DataError({
+      code: "data/image-size",
+      where: record.imagePath,
+      message: `the image is ${image.width}x${image.height} px, its annotations are for ${width}x${height} px`,
+      fix: "use the images that belong to the annotation file, neither resized nor rotated",
+    });
+  }
   const half = geometry.halfBody
     ? halfBodyCrop(record, { skeleton, inputSize, preferUpper: geometry.halfBody.preferUpper, minJoints: numJointsHalfBody })
     : undefined;

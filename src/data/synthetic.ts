@@ -26,7 +26,7 @@ export interface SyntheticFacts {
 }
 
 /** Raised when the pictures change, so that folders of an older generator are made anew. */
-const GENERATOR_VERSION = 2;
+const GENERATOR_VERSION = 3;
 
 const MANIFEST = "synthetic.json";
 
@@ -159,7 +159,7 @@ function coveredBy(placed: Placed, point: [number, number], own: { joint: number
 
 function place(random: Random, body: Body, { size: [width, height], count, index }: { size: Size; count: number; index: number }): Placed {
   const size = height * (count > 1 ? random.range(0.55, 0.8) : random.range(0.62, 0.95));
-  const angle = random.chance(0.15) ? random.range(-30, 30) : random.range(-8, 8);
+  const angle = random.chance(0.12) ? random.range(-25, 25) : random.range(-6, 6);
   const [c, s] = [Math.cos((angle * Math.PI) / 180), Math.sin((angle * Math.PI) / 180)];
   const slot = ((index + 0.5) / count) * width;
   const [x0, y0] = [slot + random.range(-0.12, 0.12) * width, height * 0.5 + random.range(-0.1, 0.1) * height];
@@ -177,7 +177,7 @@ function drawScene(random: Random, { imageSize, persons }: { imageSize: Size; pe
   const background = backgroundSvg(random, imageSize);
   const count = random.integer(1, persons + 1);
   const placed = Array.from({ length: count }, (_, index) => place(random, drawBody(random), { size: imageSize, count, index }));
-  const occluders: Occluder[] = random.chance(0.2)
+  const occluders: Occluder[] = random.chance(0.15)
     ? [{ x: random.range(0.05, 0.75) * width, y: random.range(0.2, 0.8) * height, width: random.range(0.1, 0.35) * width, height: random.range(0.1, 0.35) * height, round: random.chance(0.4) }]
     : [];
   const front = occluders.map((o) => {

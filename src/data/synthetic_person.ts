@@ -63,8 +63,8 @@ function limb(root: Vector, { side, pitch, roll, bend, lengths }: { side: 1 | -1
 
 /** Draws a pose within joint limits, and clothes. */
 export function drawBody(random: Random): Body {
-  const yaw = (random.chance(0.85) ? random.range(-40, 40) : random.range(-80, 80)) * RADIANS;
-  const lean = random.normal() * 6 * RADIANS;
+  const yaw = (random.chance(0.85) ? random.range(-30, 30) : random.range(-75, 75)) * RADIANS;
+  const lean = random.normal() * 4 * RADIANS;
   const turn = (v: Vector): Vector => rotateZ(rotateY(v, yaw), lean);
 
   const shoulderHalf = random.range(0.095, 0.125);
@@ -73,28 +73,28 @@ export function drawBody(random: Random): Body {
   const shoulderY = -torsoLength;
   const arm = random.range(0.155, 0.18);
   const leg = random.range(0.235, 0.26);
-  const crouch = random.chance(0.2) ? random.range(0.3, 0.9) : 0;
+  const crouch = random.chance(0.12) ? random.range(0.3, 0.8) : 0;
 
   const arms = ([1, -1] as const).map((side) => {
     const raised = random.chance(0.3);
     const roll = raised ? random.range(70, 160) : random.range(6, 60);
     const shape = {
       side,
-      pitch: random.range(-35, 75) * RADIANS * (raised ? 0.4 : 1),
+      pitch: random.range(-20, 45) * RADIANS * (raised ? 0.4 : 1),
       roll: roll * RADIANS,
-      bend: random.range(5, 100) * RADIANS,
+      bend: random.range(5, 80) * RADIANS,
       lengths: [arm, arm * 0.92] as const,
     };
     const shoulder: Vector = [side * shoulderHalf, shoulderY, 0];
     return [shoulder, ...limb(shoulder, shape)].map(turn) as [Vector, Vector, Vector];
   });
   const legs = ([1, -1] as const).map((side) => {
-    const pitch = (random.range(-25, 45) + 50 * crouch) * RADIANS;
+    const pitch = (random.range(-20, 32) + 50 * crouch) * RADIANS;
     const shape = {
       side,
       pitch,
-      roll: random.range(0, 28) * RADIANS,
-      bend: -(Math.max(0, random.range(-10, 45)) + 70 * crouch) * RADIANS,
+      roll: random.range(0, 24) * RADIANS,
+      bend: -(Math.max(0, random.range(-10, 35)) + 70 * crouch) * RADIANS,
       lengths: [leg, leg * 0.96] as const,
     };
     const hip: Vector = [side * hipHalf, 0, 0];

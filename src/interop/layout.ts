@@ -14,13 +14,15 @@ export function permute(data: Float32Array, shape: readonly number[], axes: read
   const outShape = axes.map((axis) => shape[axis] as number);
   const outStrides = axes.map((axis) => strides[axis] as number);
   const out = new Float32Array(data.length);
-  const index = new Array<number>(outShape.length).fill(0);
+  const index = outShape.map(() => 0);
   let source = 0;
   for (let i = 0; i < out.length; i++) {
     out[i] = data[source] as number;
     for (let axis = outShape.length - 1; axis >= 0; axis--) {
       source += outStrides[axis] as number;
-      if (++index[axis]! < (outShape[axis] as number)) break;
+      const next = (index[axis] as number) + 1;
+      index[axis] = next;
+      if (next < (outShape[axis] as number)) break;
       source -= (outStrides[axis] as number) * (outShape[axis] as number);
       index[axis] = 0;
     }

@@ -9,7 +9,7 @@ function grid(x: number, y: number): number[] {
 }
 
 const image = (id: number) => ({ id, width: 640, height: 480, fileName: `${id}.jpg` });
-const zeros = new Array<number>(51).fill(0);
+const zeros = Array.from({ length: 51 }, () => 0);
 const person = (id: number, imageId: number, facts: Pick<CocoAnnotation, "keypoints" | "bbox" | "area"> & { iscrowd?: boolean }): CocoAnnotation => ({
   id,
   imageId,

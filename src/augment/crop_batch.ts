@@ -4,7 +4,6 @@ import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { cropNormalize } from "../kernels/augment.ts";
 import { warpTables } from "../pose/affine.ts";
 import type { Size } from "../pose/types.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 
 export interface CropBatchFacts {
   batch: number;
@@ -92,8 +91,8 @@ export class CropBatch {
   }
 
   /** Encodes the normalised crops into [batch, h, w, 3]. */
-  run(into: Tensor): void {
+  run(into: BufferRange): void {
     const { batch, size } = this.#facts;
-    cropNormalize(this.#gpu, { pixels: this.#pixels, windows: this.#windows, tables: this.#tables, y: into.range, batch, size });
+    cropNormalize(this.#gpu, { pixels: this.#pixels, windows: this.#windows, tables: this.#tables, y: into, batch, size });
   }
 }

@@ -50,7 +50,7 @@ export async function predictRecords(
   const forward = (mirrored: boolean) =>
     gpu.scope((keep) => {
       let x = emptyTensor(gpu, [batch, height, width, 3], { label: "crops" });
-      crops.run(x);
+      crops.run(x.range);
       if (mirrored) {
         const straight = x;
         x = emptyTensor(gpu, straight.shape, { label: "mirrored crops" });

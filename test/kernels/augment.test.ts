@@ -233,7 +233,7 @@ test("crops on the device equal the CPU twin in every byte: rotations, flips, bo
     const batch = new CropBatch(gpu, facts);
     batch.write(packCrops(samples, facts));
     const out = emptyTensor(gpu, [samples.length, size[1], size[0], 3]);
-    batch.run(out);
+    batch.run(out.range);
     const values = await out.toArray();
     const bytes = cropBytes(values);
     const expected = samples.flatMap((sample) => [...cropWarp(sample, size)]);
@@ -266,7 +266,7 @@ test("crops equal OpenCV's warpAffine in every byte: rotations, flips, sizes, bo
   const batch = new CropBatch(gpu, facts);
   batch.write(packCrops(samples, facts));
   const out = emptyTensor(gpu, [count, height, width, 3]);
-  batch.run(out);
+  batch.run(out.range);
   expectClose(cropBytes(await out.toArray()), expected, "exact", "crops on the device");
 });
 
@@ -283,13 +283,13 @@ test("a batch that is not full leaves black crops, and a larger batch of pixels 
   });
   const out = emptyTensor(gpu, [2, 8, 8, 3]);
   batch.write(packCrops([white(9)], facts));
-  batch.run(out);
+  batch.run(out.range);
   expect(batch.generation).toBe(0);
   const bytes = cropBytes(await out.toArray());
   expect(bytes.slice(0, 192).every((byte) => byte === 255)).toBe(true);
   expect(bytes.slice(192).every((byte) => byte === 0)).toBe(true);
   batch.write(packCrops([white(9), white(40)], facts));
-  batch.run(out);
+  batch.run(out.range);
   expect(batch.generation).toBe(1);
   expect(cropBytes(await out.toArray()).every((byte) => byte === 255)).toBe(true);
   batch.free();

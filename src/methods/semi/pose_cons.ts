@@ -17,7 +17,7 @@ import { heatmapMse } from "../../ops/heatmap_mse.ts";
 import { drawViewTheta } from "../../pose/affine.ts";
 import type { Size } from "../../pose/types.ts";
 import { Random, STREAM } from "../../random.ts";
-import { batchView, emptyTensor, type Tensor } from "../../tensor/tensor.ts";
+import { emptyTensor, type Tensor } from "../../tensor/tensor.ts";
 import type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "../method.ts";
 
 /** Hard views of PoseCons. */
@@ -47,6 +47,15 @@ export interface PoseConsFacts extends Omit<CropBatchFacts, "joints"> {
   separate?: boolean;
 }
 
+/** One launch of the network with gradient: `groups` batches behind one another, statistics slots from `slot` on. */
+interface Pass {
+  images: Tensor;
+  targets: Tensor;
+  weights: Tensor;
+  groups: number;
+  slot: number;
+}
+
 const WARP_CHANCE = 0.8;
 /** Image size that the 10..19 px boxes of the original belong to. */
 const CUTOUT_REFERENCE_PX = 256;
@@ -63,8 +72,8 @@ export class PoseCons implements TrainingMethod {
   readonly #pool: BufferRange;
   readonly #unlabelledWeight: BufferRange;
   readonly #allVisible: BufferRange;
-  /** Row numbers 0 and 1, for the losses of separate passes. */
-  readonly #groupRows: readonly BufferRange[];
+  /** Row numbers 0 and 1, for copies into groups. */
+  readonly #rows: readonly BufferRange[];
 
   constructor(network: PoseResnet, facts: PoseConsFacts) {
     const { gpu } = network.store;
@@ -84,7 +93,7 @@ export class PoseCons implements TrainingMethod {
     for (let n = 0; n < batch; n++) for (const joint of facts.labelledJoints) weight[n * joints + joint] = 1;
     this.#unlabelledWeight = gpu.upload(facts.useTargetWeight ? weight : weight.fill(1), "unlabelled weight");
     this.#allVisible = gpu.upload(new Float32Array(batch * joints).fill(1), "unit weight");
-    this.#groupRows = [0, 1].map((row) => gpu.upload(Uint32Array.of(row), "row"));
+    this.#rows = [0, 1].map((row) => gpu.upload(Uint32Array.of(row), "row"));
   }
 
   get generation(): number {
@@ -106,36 +115,50 @@ export class PoseCons implements TrainingMethod {
     this.#gpu.write(this.#keys, Uint32Array.of(seed >>> 0, STREAM.jointCutout, place.epoch, place.stepInEpoch * size));
   }
 
-  /** Inputs, targets and weights of all passes with gradient, [S, V_1] behind one another. */
-  #views(): { images: Tensor; targets: Tensor; weights: Tensor; groups: number } {
-    const { batch, size: [width, height], heatmapSize, sigma, views, useTargetWeight } = this.#facts;
+  /** What the passes with gradient see, S before V_1; merged, all of it behind one another as a single pass of groups. */
+  #views(): Pass[] {
+    const { batch, size: [width, height], heatmapSize, sigma, views, useTargetWeight, separate } = this.#facts;
     const gpu = this.#gpu;
     const { joints } = this.#network;
     const [mapW, mapH] = heatmapSize;
-    const groups = views ? 2 : 1;
-    const images = emptyTensor(gpu, [groups * batch, height, width, 3], { label: "images" });
-    const targets = emptyTensor(gpu, [groups * batch, mapH, mapW, joints], { label: "targets" });
-    const weights = emptyTensor(gpu, [groups * batch, joints], { label: "weights" });
-    const slice = (tensor: Tensor, group: number) => batchView(tensor, group * batch, batch);
+    const count = views ? 2 : 1;
+    const perPass = separate ? 1 : count;
+    const passes: Pass[] = [];
+    for (let slot = 0; slot < count; slot += perPass) {
+      passes.push({
+        images: emptyTensor(gpu, [perPass * batch, height, width, 3], { label: "images" }),
+        targets: emptyTensor(gpu, [perPass * batch, mapH, mapW, joints], { label: "targets" }),
+        weights: emptyTensor(gpu, [perPass * batch, joints], { label: "weights" }),
+        groups: perPass,
+        slot,
+      });
+    }
+    const write = (slot: number, part: "images" | "targets" | "weights", fill: (into: BufferRange) => void) => {
+      const group = slot % perPass;
+      this.#intoGroup((passes[(slot - group) / perPass] as Pass)[part], group, fill);
+    };
 
-    this.#labelled.run(slice(images, 0));
+    write(0, "images", (into) => this.#labelled.run(into));
     const shape = { batch, height: mapH, width: mapW, joints };
-    const weight = useTargetWeight ? slice(weights, 0).range : gpu.allocate(4 * batch * joints, "unused weight");
-    renderHeatmaps(gpu, {
-      joints: this.#labelled.joints,
-      visible: this.#labelled.visible,
-      target: slice(targets, 0).range,
-      weight,
-      shape,
-      stride: [width / mapW, height / mapH],
-      sigma,
-    });
-    if (!useTargetWeight) addInto(gpu, { a: this.#allVisible, b: undefined, out: slice(weights, 0).range, count: batch * joints });
-    if (!views || !this.#unlabelled) return { images, targets, weights, groups };
+    const visibleWeight = gpu.allocate(4 * batch * joints, "visible weight");
+    write(0, "targets", (target) =>
+      renderHeatmaps(gpu, {
+        joints: this.#labelled.joints,
+        visible: this.#labelled.visible,
+        target,
+        weight: visibleWeight,
+        shape,
+        stride: [width / mapW, height / mapH],
+        sigma,
+      }),
+    );
+    const copy = (from: BufferRange, size: number) => (into: BufferRange) => addInto(gpu, { a: from, b: undefined, out: into, count: size });
+    write(0, "weights", copy(useTargetWeight ? visibleWeight : this.#allVisible, batch * joints));
+    if (!views || !this.#unlabelled) return passes;
 
     const easy = emptyTensor(gpu, [batch, height, width, 3], { label: "easy view" });
-    this.#unlabelled.run(easy);
-    const taught = withoutGradient(() => this.#network.forward(easy, { training: true, groups: 1, slot: groups }));
+    this.#unlabelled.run(easy.range);
+    const taught = withoutGradient(() => this.#network.forward(easy, { training: true, groups: 1, slot: count }));
     let hard = easy;
     const imageShape = { batch, height, width, channels: 3 };
     if (views.jointCutouts > 0) {
@@ -158,38 +181,48 @@ export class PoseCons implements TrainingMethod {
       hard = emptyTensor(gpu, easy.shape, { label: "hard view" });
       cutBoxes(gpu, { x: easy.range, boxes, y: hard.range, shape: imageShape, holes: views.jointCutouts });
     }
-    const place = (source: Tensor, into: Tensor, channels: number) => {
-      const [, h = 0, w = 0] = source.shape;
-      if (views.warp) warpAffine(gpu, { x: source.range, theta: this.#theta, y: into.range, shape: { batch, height: h, width: w, channels } });
-      else addInto(gpu, { a: source.range, b: undefined, out: into.range, count: source.size });
+    const place = (source: Tensor) => {
+      const [, h = 0, w = 0, channels = 0] = source.shape;
+      if (!views.warp) return copy(source.range, source.size);
+      return (into: BufferRange) => warpAffine(gpu, { x: source.range, theta: this.#theta, y: into, shape: { batch, height: h, width: w, channels } });
     };
-    place(hard, slice(images, 1), 3);
-    place(taught, slice(targets, 1), joints);
-    addInto(gpu, { a: this.#unlabelledWeight, b: undefined, out: slice(weights, 1).range, count: batch * joints });
-    return { images, targets, weights, groups };
+    write(1, "images", place(hard));
+    write(1, "targets", place(taught));
+    write(1, "weights", copy(this.#unlabelledWeight, batch * joints));
+    return passes;
+  }
+
+  /** Lets `fill` write one group of a merged tensor: in place, or by a copy where the adapter cannot bind at that offset. */
+  #intoGroup(tensor: Tensor, group: number, fill: (into: BufferRange) => void): void {
+    const { allocation, offset, bytes } = tensor.range;
+    const groupBytes = (bytes / (tensor.shape[0] as number)) * this.#facts.batch;
+    const start = offset + group * groupBytes;
+    if (start % this.#gpu.limits.minStorageBufferOffsetAlignment === 0) {
+      fill({ allocation, offset: start, bytes: groupBytes });
+      return;
+    }
+    const own = this.#gpu.allocate(groupBytes, `${tensor.label} of group ${group}`);
+    fill(own);
+    storeRow(this.#gpu, { x: own, row: this.#rows[group] as BufferRange, table: tensor.range, count: groupBytes / 4 });
   }
 
   encode(): Tensor {
-    const { batch, separate } = this.#facts;
     const { store } = this.#network;
-    const { images, targets, weights, groups } = this.#views();
+    const passes = this.#views();
+    const count = this.#facts.views ? 2 : 1;
     store.zeroGradients();
-    let losses: Tensor;
-    if (separate && groups > 1) {
-      losses = emptyTensor(this.#gpu, [groups], { label: "losses" });
-      for (let group = 0; group < groups; group++) {
-        const [x, target, weight] = [images, targets, weights].map((tensor) => batchView(tensor, group * batch, batch)) as [Tensor, Tensor, Tensor];
-        const loss = heatmapMse(this.#network.forward(x, { training: true, groups: 1, slot: group }), { target, weight });
-        backward(loss);
-        storeRow(this.#gpu, { x: loss.range, row: this.#groupRows[group] as BufferRange, table: losses.range, count: 1 });
-      }
-    } else {
-      losses = heatmapMse(this.#network.forward(images, { training: true, groups, slot: 0 }), { target: targets, weight: weights, groups });
-      backward(losses);
-    }
+    const losses = passes.map(({ images, targets: target, weights: weight, groups, slot }) => {
+      const loss = heatmapMse(this.#network.forward(images, { training: true, groups, slot }), { target, weight, groups });
+      backward(loss);
+      return loss;
+    });
     store.completeGradients();
-    store.updateRunning(groups > 1 ? [0, groups, 1] : [0]);
-    return losses;
+    store.updateRunning(this.#facts.views ? [0, count, 1] : [0]);
+    const [first] = losses as [Tensor, ...Tensor[]];
+    if (losses.length === 1) return first;
+    const table = emptyTensor(this.#gpu, [count], { label: "losses" });
+    losses.forEach((loss, row) => storeRow(this.#gpu, { x: loss.range, row: this.#rows[row] as BufferRange, table: table.range, count: 1 }));
+    return table;
   }
 
   /** Passes of one step that update the running statistics. */
@@ -200,16 +233,27 @@ export class PoseCons implements TrainingMethod {
   async inspect(): Promise<Inspection> {
     const gpu = this.#gpu;
     const kept = gpu.scope((keep) => {
-      const { images, targets, groups } = this.#views();
-      const predictions = withoutGradient(() => this.#network.forward(images, { training: true, groups, slot: 0 }));
-      const tensors = [images, targets, predictions];
-      for (const { range } of tensors) keep(range);
-      return { tensors, groups };
+      const passes = this.#views().map(({ images, targets, groups, slot }) => {
+        const predictions = withoutGradient(() => this.#network.forward(images, { training: true, groups, slot }));
+        return { images, targets, predictions };
+      });
+      for (const { images, targets, predictions } of passes) for (const { range } of [images, targets, predictions]) keep(range);
+      return passes;
     });
-    const [images, targets, predictions] = await Promise.all(kept.tensors.map((tensor) => tensor.toArray()));
-    for (const { range } of kept.tensors) gpu.free(range);
-    if (!images || !targets || !predictions) throw new Error("nothing was read");
-    const slices = ["labelled", "hard view"].slice(0, kept.groups);
+    const read = async (part: "images" | "targets" | "predictions") => joined(await Promise.all(kept.map((pass) => pass[part].toArray())));
+    const [images, targets, predictions] = await Promise.all([read("images"), read("targets"), read("predictions")]);
+    for (const pass of kept) for (const { range } of [pass.images, pass.targets, pass.predictions]) gpu.free(range);
+    const slices = this.#facts.views ? ["labelled", "hard view"] : ["labelled"];
     return { slices, images, targets, predictions, batch: this.#facts.batch };
   }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

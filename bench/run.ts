@@ -284,9 +284,12 @@ interface StepProblem {
   semi: boolean;
 }
 
+/** The network of configs/quickstart.yaml. */
+const QUICKSTART = { network: { depth: 8, joints: 17, width: 16, deconvFilters: [32, 32] }, size: [48, 64], batch: 16 } as const satisfies Partial<StepProblem>;
+
 const STEPS: StepProblem[] = [
-  { name: "quickstart network", network: { depth: 8, joints: 17, width: 16, deconvFilters: [32, 32, 16] }, size: [64, 64], batch: 32, semi: false },
-  { name: "quickstart network", network: { depth: 8, joints: 17, width: 16, deconvFilters: [32, 32, 16] }, size: [64, 64], batch: 32, semi: true },
+  { name: "quickstart network", ...QUICKSTART, semi: false },
+  { name: "quickstart network", ...QUICKSTART, semi: true },
   { name: "PoseResNet-18 256x192", network: { depth: 18, joints: 17 }, size: [192, 256], batch: BATCH, semi: false },
 ];
 

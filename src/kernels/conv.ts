@@ -5,6 +5,7 @@
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+import { fill } from "./elementwise.ts";
 import { type AdapterClass, COLUMN_PADDING, type GemmForce, type GemmPlan, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
@@ -182,19 +183,23 @@ interface PixelsCall {
 function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall): void {
   const adapter = adapterClass(gpu);
   const uniforms = uniformsOf(shape, phase);
-  const parities = phase === "transposed" ? shape.strideH * shape.strideW : 1;
+  const parities = phase === "transposed" ? (bias ? shape.strideH * shape.strideW : paritiesToRun(shape)) : 1;
   const rows =
     phase === "transposed"
       ? shape.batch * Math.ceil(shape.inH / shape.strideH) * Math.ceil(shape.inW / shape.strideW)
       : shape.batch * shape.outH * shape.outW;
-  const depth = (uniforms.in_c * shape.kernelH * shape.kernelW) / parities;
-  const problem = { rows, columns: uniforms.columns, depth, batch: parities };
+  const packedRows = uniforms.in_c * shape.kernelH * shape.kernelW;
+  const problem = { rows, columns: uniforms.columns, depth: Math.ceil(packedRows / parities), batch: parities };
   const plan = planGemm(problem, adapter, force);
   const padded = wantsPaddedColumns(problem, plan);
-  const right = padded ? padColumns(gpu, { b, rows: depth * parities, columns: uniforms.columns }) : b;
+  const right = padded ? padColumns(gpu, { b, rows: packedRows, columns: uniforms.columns }) : b;
   if (padded) uniforms.b_stride += COLUMN_PADDING;
   const columnTiles = Math.ceil(uniforms.columns / plan.tileColumns);
   const slices = rowSlices(rows, plan, adapter);
+  // Pixels that no tap reaches are zero: a fill is cheaper than a product of nothing.
+  if (phase === "transposed" && parities < shape.strideH * shape.strideW) {
+    fill(gpu, { out: c, count: shape.batch * uniforms.out_h * uniforms.out_w * uniforms.columns, value: 0 });
+  }
   for (const { offset, count } of slices) {
     const call = {
       uniforms: { ...uniforms, row_offset: offset },
@@ -205,6 +210,17 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
     if (bias) gpu.run(biasKernel(plan.fragment, phase), { ...call, buffers: { a, b: right, c, bias } });
     else gpu.run(plainKernel(plan.fragment, phase), { ...call, buffers: { a, b: right, c } });
   }
+}
+
+/** Output parities up to the last that a tap reaches, in the order of gemm/phase_transposed.wgsl; 1 of 4 for a 1x1 of stride 2. */
+function paritiesToRun({ kernelH, kernelW, strideH, strideW, padH, padW }: ConvShape): number {
+  let count = 0;
+  for (let z = 0; z < strideH * strideW; z++) {
+    const firstH = (Math.floor(z / strideW) + padH) % strideH;
+    const firstW = ((z % strideW) + padW) % strideW;
+    if (firstH < kernelH && firstW < kernelW) count = z + 1;
+  }
+  return count;
 }
 
 /** A copy of B whose rows are COLUMN_PADDING elements longer. */

@@ -3,12 +3,12 @@
  * before it is timed. A table on the screen, JSON beside it.
  */
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CropBatch, packCrops } from "../src/augment/crop_batch.ts";
 import { writeFileAtomic } from "../src/files.ts";
-import { type BufferRange, type Gpu, openDevice } from "../src/gpu/device.ts";
+import { openDevice } from "../src/gpu/device.ts";
 import { warpAffine } from "../src/kernels/augment.ts";
 import { convForward, convFlops, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../src/kernels/conv.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
@@ -23,52 +23,12 @@ import { Random } from "../src/random.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { CropSample } from "../src/data/sample.ts";
+import { type Case, largestDifference, memoryCase, type Row, timeReplay, uploadRandom } from "./case.ts";
 import { type ConvProblem, GEMM_1024, poseResnet18 } from "./problems.ts";
-
-/** One line of the table. */
-interface Row {
-  name: string;
-  ms: number;
-  gflops?: number;
-  gbytes?: number;
-  /** Host time of a replayed step, as a share of the step. */
-  hostShare?: number;
-  images?: number;
-  /** Largest relative error of the check. */
-  error?: number;
-  bytes?: number;
-}
-
-interface Case {
-  name: string;
-  run(gpu: Gpu): Promise<Row>;
-}
 
 const BATCH = 8;
 const CHECKS = 48;
 const ALLOWED_ERROR = 1e-4;
-
-/** Shortest of several replays, each long enough to measure, in ms. */
-function timeReplay(gpu: Gpu, work: () => void, rounds = 5): number {
-  const recording = gpu.record(work);
-  recording.replay();
-  gpu.fenceBlocking();
-  let best = Infinity;
-  for (let round = 0; round < rounds; round++) {
-    const started = performance.now();
-    recording.replay();
-    gpu.fenceBlocking();
-    best = Math.min(best, performance.now() - started);
-  }
-  recording.dispose();
-  return best;
-}
-
-function uploadRandom(gpu: Gpu, count: number, stream: number): { range: BufferRange; values: Float32Array } {
-  const random = new Random({ seed: 3, stream: 500 + stream });
-  const values = Float32Array.from({ length: count }, () => random.range(-1, 1));
-  return { range: gpu.upload(values, "bench"), values };
-}
 
 type Direction = "forward" | "gradInput" | "gradWeight";
 
@@ -152,30 +112,6 @@ function convCase({ name, kind, shape }: ConvProblem, direction: Direction): Cas
     },
   };
 }
-
-/** A memory-bound case: bytes that must move at least, and a check. */
-function memoryCase(name: string, build: (gpu: Gpu) => { work: () => void; bytes: number; check: () => Promise<number>; free: BufferRange[] }): Case {
-  return {
-    name,
-    async run(gpu) {
-      const { work, bytes, check, free } = build(gpu);
-      gpu.scope(work);
-      const error = await check();
-      const ms = timeReplay(gpu, work);
-      for (const range of free) gpu.free(range);
-      return { name, ms, gbytes: bytes / ms / 1e6, error };
-    },
-  };
-}
-
-const largestDifference = (a: ArrayLike<number>, b: ArrayLike<number>) => {
-  let [worst, largest] = [0, 1e-9];
-  for (let i = 0; i < a.length; i++) {
-    worst = Math.max(worst, Math.abs((a[i] as number) - (b[i] as number)));
-    largest = Math.max(largest, Math.abs(b[i] as number));
-  }
-  return worst / largest;
-};
 
 function memoryCases(): Case[] {
   const [h, w, c] = [64, 48, 64];
@@ -392,6 +328,14 @@ function allCases(): Case[] {
   ];
 }
 
+/** Rows of single ops: every file of bench/ops exports `cases`. */
+async function opFiles(): Promise<Case[]> {
+  const folder = join(dirname(fileURLToPath(import.meta.url)), "ops");
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".ts")).toSorted();
+  const modules: { cases: Case[] }[] = await Promise.all(files.map((name) => import(join(folder, name))));
+  return modules.flatMap(({ cases }) => cases);
+}
+
 function commit(): string {
   const git = Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: dirname(fileURLToPath(import.meta.url)) });
   return git.exitCode === 0 ? git.stdout.toString().trim() : "unknown";
@@ -402,7 +346,7 @@ export async function runBench({ only, out }: { only?: string | undefined; out?:
   const gpu = await openDevice();
   console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
   const rows: Row[] = [];
-  for (const item of allCases().filter(({ name }) => !only || name.includes(only))) {
+  for (const item of [...allCases(), ...(await opFiles())].filter(({ name }) => !only || name.includes(only))) {
     const row = await item.run(gpu);
     rows.push(row);
     console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);

@@ -3,6 +3,7 @@ import { backward } from "../../src/autograd/tape.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { relu } from "../../src/ops/relu.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { checkGolden } from "../support/golden_op.ts";
 import { checkGradient } from "../support/gradient_check.ts";
 import { randomValues } from "../support/random.ts";
 
@@ -34,4 +35,8 @@ test("relu passes the gradient check", async () => {
     const values = randomValues(shape.reduce((a, b) => a * b), 1).map((value) => value + 0.05 * Math.sign(value));
     await checkGradient(gpu, { label: `relu [${shape}]`, inputs: [{ shape, values }], op: (x) => relu(x as Tensor) });
   }
+});
+
+test("relu equals PyTorch's, with its gradient", async () => {
+  await checkGolden(gpu, "relu", { ragged: (x) => relu(x as Tensor) });
 });

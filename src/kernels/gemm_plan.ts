@@ -42,12 +42,24 @@ const LANES_FRAGMENT = "gemm/core_lanes.wgsl";
 const LANES4_FRAGMENT = "gemm/core_lanes4.wgsl";
 const TILE_FRAGMENT = "gemm/core_tile.wgsl";
 
+/** Column vectors per subgroup that the lanes core is compiled for, with their speed relative to the widest (lavapipe, 1024³). */
+const LANE_COLUMNS = [
+  { columns: 8, speed: 1 },
+  { columns: 4, speed: 0.88 },
+  { columns: 3, speed: 0.8 },
+  { columns: 2, speed: 0.78 },
+  { columns: 1, speed: 0.6 },
+] as const;
+
+/**
+ * 16 rows by as many column vectors as waste little on padding: every element of A that a lane loads is used that often.
+ * The accumulators outgrow the registers, and it still pays (1024³ on lavapipe: 8x2 18.8, 16x2 23.9, 16x8 30.2 GFLOP/s).
+ */
 function lanesPlan(problem: GemmProblem, lanes: number, force: GemmForce | undefined): GemmPlan {
-  // About 16 accumulators of one vector each: 8 rows by 2 column vectors, or 16 by 1 where columns are few.
-  const narrow = problem.columns <= lanes;
-  const rows = narrow ? 16 : 8;
-  const columns = narrow ? 1 : 2;
-  const spec = { LANES: lanes, ROWS: rows, COLUMNS: columns, ...force?.spec };
+  const vectors = Math.ceil(problem.columns / lanes);
+  const cost = ({ columns, speed }: (typeof LANE_COLUMNS)[number]) => (Math.ceil(vectors / columns) * columns) / speed;
+  const best = LANE_COLUMNS.reduce((a, b) => (cost(b) < cost(a) ? b : a));
+  const spec = { LANES: lanes, ROWS: 16, COLUMNS: best.columns, ...force?.spec };
   return { core: "lanes", fragment: LANES_FRAGMENT, spec, tileRows: spec.ROWS, tileColumns: spec.LANES * spec.COLUMNS };
 }
 
@@ -78,8 +90,7 @@ export function planGemm(problem: GemmProblem, adapter: AdapterClass, force?: Ge
 
 /**
  * Whether B should be copied to a wider row stride first: rows 4 KiB apart all fall into one set of a CPU's cache, and
- * the lanes core walks down a column of B (1024³ went from 14.8 to 20 GFLOP/s on lavapipe, bench/rejected.md has the
- * forms that did not help).
+ * the lanes core walks down a column of B (1024³ with tiles of 8x2 went from 14.8 to 18.9 GFLOP/s on lavapipe).
  */
 export function wantsPaddedColumns(problem: GemmProblem, plan: GemmPlan): boolean {
   return plan.core === "lanes" && problem.columns % 1024 === 0 && problem.depth >= 256 && problem.rows >= 256;

@@ -1,10 +1,9 @@
-import { afterAll, expect, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { expect, test } from "bun:test";
 import { addInto, fill } from "../../src/kernels/elementwise.ts";
 import { emptyTensor, persistentTensor } from "../../src/tensor/tensor.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const COUNT = 1003;
 const values = (offset: number) => Float32Array.from({ length: COUNT }, (_, i) => i * 0.25 + offset);

@@ -1,12 +1,11 @@
-import { afterAll, expect, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { expect, test } from "bun:test";
 import { Adam } from "../../src/optim/adam.ts";
 import { Golden } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 test("five steps equal PyTorch's Adam, with and without weight decay, the last four replayed from one recording", async () => {
   const golden = await Golden.open("adam");

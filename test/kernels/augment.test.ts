@@ -1,8 +1,7 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { CropBatch, packCrops } from "../../src/augment/crop_batch.ts";
 import { cropWarp } from "../../src/data/crop_warp.ts";
 import { type CropSample, drawGeometry, prepareSample } from "../../src/data/sample.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { cutBoxes, jointCutoutBoxes, warpAffine } from "../../src/kernels/augment.ts";
 import { mirror } from "../../src/kernels/elementwise.ts";
 import { drawViewTheta } from "../../src/pose/affine.ts";
@@ -15,9 +14,9 @@ import { sourceOf, warp } from "../reference/heatmaps.ts";
 import { jointCutoutReference } from "../reference/joint_cutout.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, testRandom } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 test("the affine warp equals its definition and PyTorch's affine_grid with grid_sample", async () => {
   const random = testRandom(30);

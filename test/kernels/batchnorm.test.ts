@@ -1,15 +1,14 @@
-import { afterAll, test } from "bun:test";
+import { test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { Batchnorm } from "../../src/nn/layers.ts";
 import { ParameterStore } from "../../src/nn/store.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { type Norm, normalise, statistics } from "../reference/batchnorm.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const SHAPES = [[4, 5, 3, 7, 2], [6, 4, 4, 16, 3], [2, 9, 11, 33, 1], [3, 1, 1, 5, 1], [2, 40, 50, 3, 2]] as const;
 

@@ -1,13 +1,12 @@
-import { afterAll, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { test } from "bun:test";
 import { columnSum, convForward, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../../src/kernels/conv.ts";
 import type { GemmForce } from "../../src/kernels/gemm_plan.ts";
 import { type Conv, conv2d, conv2dGradients, outputSize, swapChannels } from "../reference/conv2d.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, TEST_SEED, testRandom } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const lanes = gpu.info.subgroupSize === 4 ? "lanes4" : "lanes";
 const ALGORITHMS: Record<string, GemmForce> = {

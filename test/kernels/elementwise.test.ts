@@ -1,12 +1,11 @@
-import { afterAll, expect, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { expect, test } from "bun:test";
 import { addInto, bindingParts, fill, storeRow } from "../../src/kernels/elementwise.ts";
 import { scaleGroups } from "../../src/kernels/heatmap_mse.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const COUNTS = [1, 63, 64, 65, 65535 * 64 + 1];
 

@@ -1,13 +1,12 @@
-import { afterAll, expect, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { expect, test } from "bun:test";
 import { argmaxPeaks, renderHeatmaps } from "../../src/kernels/heatmap.ts";
 import { encodeHeatmaps } from "../../src/pose/heatmap.ts";
 import * as reference from "../reference/heatmaps.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, testRandom } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 test("targets equal the definition, at and beyond every border, for both sigmas; and so does the CPU codec", async () => {
   const random = testRandom(20);

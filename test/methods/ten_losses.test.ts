@@ -1,7 +1,6 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { withoutGradient } from "../../src/autograd/op.ts";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { permute } from "../../src/interop/layout.ts";
 import { toFloat32 } from "../../src/interop/safetensors.ts";
 import { cutBoxes, warpAffine } from "../../src/kernels/augment.ts";
@@ -14,9 +13,9 @@ import { batchView, emptyTensor, persistentTensor } from "../../src/tensor/tenso
 import { StepRunner } from "../../src/train/step_runner.ts";
 import { Golden } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const [BATCH, SIDE, JOINTS, STEPS, HOLES] = [4, 64, 5, 10, 3];
 const MEAN = [0.485, 0.456, 0.406];

@@ -1,6 +1,5 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { ResidualBlock } from "../../src/models/resnet.ts";
 import { constant } from "../../src/nn/init.ts";
@@ -13,9 +12,9 @@ import { toFloat32 } from "../../src/interop/safetensors.ts";
 import { Golden } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
 import type { ToleranceName } from "../tolerances.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const TRAINING: Pass = { training: true, groups: 1, slot: 0 };
 

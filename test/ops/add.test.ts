@@ -1,14 +1,13 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { add } from "../../src/ops/add.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../support/compare.ts";
 import { checkAdjoint, checkGradient, scale } from "../support/gradient_check.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 test("add sums two tensors and gives each the incoming gradient", async () => {
   for (const shape of [[1], [2, 3, 5, 7], [4, 16, 12, 8]]) {

@@ -1,14 +1,13 @@
-import { afterAll, expect, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { expect, test } from "bun:test";
 import { Batchnorm } from "../../src/nn/layers.ts";
 import { ParameterStore } from "../../src/nn/store.ts";
 import { batchnorm } from "../../src/ops/batchnorm.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkGradient } from "../support/gradient_check.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 /** Where statistics of one layer are kept. */
 function place(channels: number) {

@@ -1,13 +1,12 @@
-import { afterAll, expect, test } from "bun:test";
-import { openDevice } from "../../src/gpu/device.ts";
+import { expect, test } from "bun:test";
 import { conv2d } from "../../src/ops/conv2d.ts";
 import { deconv2d } from "../../src/ops/deconv2d.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkAdjoint, checkGradient } from "../support/gradient_check.ts";
 import { randomValues, TEST_SEED, testRandom } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 interface Case {
   x: readonly [n: number, h: number, w: number, ci: number];

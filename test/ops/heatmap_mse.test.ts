@@ -1,15 +1,14 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { heatmapMse } from "../../src/ops/heatmap_mse.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { heatmapMseReference } from "../reference/heatmap_mse.ts";
 import { expectClose } from "../support/compare.ts";
 import { checkGradient, scale } from "../support/gradient_check.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const CASES = [
   { n: 4, h: 16, w: 12, joints: 17, groups: 2 },

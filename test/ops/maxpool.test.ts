@@ -1,15 +1,14 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { maxpool } from "../../src/ops/maxpool.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { maxpoolGradientReference, maxpoolReference, type PoolCase } from "../reference/maxpool.ts";
 import { expectClose } from "../support/compare.ts";
 import { checkGradient } from "../support/gradient_check.ts";
 import { randomValues, testRandom } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const CASES: Record<string, PoolCase> = {
   "the pool of ResNet": { n: 2, h: 16, w: 12, c: 24, kernel: 3, stride: 2, padding: 1 },

@@ -1,14 +1,13 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { relu } from "../../src/ops/relu.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkGolden } from "../support/golden_op.ts";
 import { checkGradient } from "../support/gradient_check.ts";
 import { randomValues } from "../support/random.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 test("relu keeps the positive and zeroes the rest, on more elements than one axis of workgroups holds", async () => {
   const count = 65535 * 64 + 77;

@@ -1,13 +1,12 @@
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { defineOp } from "../../src/autograd/op.ts";
-import { openDevice } from "../../src/gpu/device.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";
 import { scaleGroups } from "../../src/kernels/heatmap_mse.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkAdjoint, checkGradient } from "./gradient_check.ts";
+import { testDevice } from "../support/device.ts";
 
-const gpu = await openDevice({ mode: "checked" });
-afterAll(() => gpu.close());
+const gpu = await testDevice();
 
 const inputs = [{ shape: [3, 5] }];
 

@@ -6,6 +6,7 @@ export const TOLERANCES = {
   kernel: { absolute: 1e-6, relative: 2e-6, reason: "f32 sums of up to a few thousand products against an f64 reference" },
   longSum: { absolute: 1e-6, relative: 1e-5, reason: "f32 sums over a whole batch of pixels" },
   exact: { absolute: 0, relative: 0, reason: "integer arithmetic, or the same operations in the same order" },
+  transcendental: { absolute: 2e-6, relative: 1e-5, reason: "exp, log, sin, pow of drivers: WGSL allows them a few units in the last place to 1e-6 absolute" },
   warp: { absolute: 1e-5, relative: 1e-4, reason: "bilinear weights from f32 coordinates: an error of 1e-5 px times the image's steepness" },
   gradientCheck: { absolute: 1e-4, relative: 1e-2, reason: "central differences of an f32 function" },
   adjoint: { absolute: 0, relative: 1e-5, reason: "two f32 inner products of the same numbers in another order" },

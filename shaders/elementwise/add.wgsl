@@ -1,5 +1,5 @@
 // y[i] = a[i] + b[i].
-// i: element. Layout: flat Elem, three buffers that do not overlap. Grid: linear, ceil(count / WORKGROUP).
+// i: element. Layout: flat Elem, three buffers that do not overlap. Grid: any; every invocation takes a span.
 const WORKGROUP: u32 = 64u; // spec
 struct Params { count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -9,6 +9,6 @@ struct Params { count: u32 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = linear_index(group, groups, lane, WORKGROUP);
-  if (i < params.count) { y[i] = narrow(widen(a[i]) + widen(b[i])); }
+  let span = span_of(group, groups, lane, WORKGROUP);
+  for (var i = span.first; i < params.count; i += span.stride) { y[i] = narrow(widen(a[i]) + widen(b[i])); }
 }

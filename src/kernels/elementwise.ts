@@ -1,26 +1,27 @@
 /** Fill and add: what the walker and the optimiser need below the op table. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+import { spanGrid } from "./span.ts";
 
 const WORKGROUP = 64;
 
 const fillKernel = defineKernel({
   name: "elementwise/fill",
-  fragments: ["elementwise/fill.wgsl", "lib/grid.wgsl"],
+  fragments: ["elementwise/fill.wgsl", "lib/span.wgsl"],
   buffers: { y: "read_write" },
   uniforms: { count: "u32", value: "f32" },
 });
 
 const addKernel = defineKernel({
   name: "elementwise/add",
-  fragments: ["elementwise/add.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  fragments: ["elementwise/add.wgsl", "lib/span.wgsl", "lib/scalar.wgsl"],
   buffers: { a: "read", b: "read", y: "read_write" },
   uniforms: { count: "u32" },
 });
 
 const copyKernel = defineKernel({
   name: "elementwise/copy",
-  fragments: ["elementwise/copy.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  fragments: ["elementwise/copy.wgsl", "lib/span.wgsl", "lib/scalar.wgsl"],
   buffers: { x: "read", y: "read_write" },
   uniforms: { count: "u32" },
 });
@@ -37,13 +38,13 @@ export function bindingParts(gpu: Gpu, bytes: number): { offset: number; bytes: 
 export function fill(gpu: Gpu, { out, count, value }: { out: BufferRange; count: number; value: number }): void {
   for (const part of bindingParts(gpu, 4 * count)) {
     const y = { allocation: out.allocation, offset: out.offset + part.offset, bytes: part.bytes };
-    gpu.run(fillKernel, { buffers: { y }, uniforms: { count: part.bytes / 4, value }, workgroups: linearGrid(part.bytes / 4, WORKGROUP) });
+    gpu.run(fillKernel, { buffers: { y }, uniforms: { count: part.bytes / 4, value }, workgroups: spanGrid(gpu, part.bytes / 4) });
   }
 }
 
 /** out[i] = a[i] + b[i]; without b a copy. `out` is neither a nor b. */
 export function addInto(gpu: Gpu, { a, b, out, count }: { a: BufferRange; b: BufferRange | undefined; out: BufferRange; count: number }): void {
-  const workgroups = linearGrid(count, WORKGROUP);
+  const workgroups = spanGrid(gpu, count);
   if (b) gpu.run(addKernel, { buffers: { a, b, y: out }, uniforms: { count }, workgroups, flops: count });
   else gpu.run(copyKernel, { buffers: { x: a, y: out }, uniforms: { count }, workgroups });
 }

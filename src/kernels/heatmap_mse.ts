@@ -23,13 +23,6 @@ const finishKernel = defineKernel({
   buffers: { partials: "read", loss: "read_write" },
   uniforms: { groups: "u32", per_group: "u32", inverse_count: "f32" },
 });
-const scaleGroupsKernel = defineKernel({
-  name: "elementwise/scale_groups",
-  fragments: ["elementwise/scale_groups.wgsl", "lib/grid.wgsl"],
-  buffers: { x: "read", scale: "read", y: "read_write" },
-  uniforms: { count: "u32", length: "u32" },
-});
-
 /** loss [groups] = 1/2 mean of w²(p-t)² over all elements of a group; gradient [batch, pixels, joints] of their sum. */
 export function heatmapMseForward(
   gpu: Gpu,
@@ -49,9 +42,4 @@ export function heatmapMseForward(
     uniforms: { groups, per_group: (batch / groups) * chunks * joints, inverse_count },
     workgroups: linearGrid(groups, 8),
   });
-}
-
-/** y = x times the factor of its group; x is `count` elements in equal contiguous groups of `length`. */
-export function scaleGroups(gpu: Gpu, { x, scale, y, count, length }: { x: BufferRange; scale: BufferRange; y: BufferRange; count: number; length: number }): void {
-  gpu.run(scaleGroupsKernel, { buffers: { x, scale, y }, uniforms: { count, length }, workgroups: linearGrid(count, 64) });
 }

@@ -1,7 +1,8 @@
 /** The weighted mean squared error of heatmaps, per contiguous group of the batch. */
 import { defineOp, wantsGradient } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
-import { heatmapMseForward, scaleGroups } from "../kernels/heatmap_mse.ts";
+import { heatmapMseForward } from "../kernels/heatmap_mse.ts";
+import { mapForward } from "../kernels/map.ts";
 import { byteCount, sameShape, shapeText, Tensor } from "../tensor/tensor.ts";
 
 interface Attributes {
@@ -43,7 +44,8 @@ const op = defineOp<Attributes, Tensor>({
     const none = inputs.slice(1).map(() => undefined);
     if (seeded) return [saved, ...none];
     const scaled = target(0);
-    scaleGroups(saved.gpu, { x: saved.range, scale: gradient.range, y: scaled.range, count: saved.size, length: saved.size / groups });
+    const grouped = [groups, saved.size / groups];
+    mapForward(saved.gpu, "mul", { operands: [{ range: saved.range, shape: grouped }, { range: gradient.range, shape: [groups, 1] }], shape: grouped, y: scaled.range });
     return [scaled, ...none];
   },
 });

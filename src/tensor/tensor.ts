@@ -137,6 +137,11 @@ export function reshapeView(tensor: Tensor, shape: Shape): Tensor {
   return new Tensor(tensor.gpu, { shape, range: tensor.range, dtype: tensor.dtype, label: tensor.label });
 }
 
+/** The same values, through which no gradient flows. */
+export function stopGradient(tensor: Tensor): Tensor {
+  return new Tensor(tensor.gpu, { shape: tensor.shape, range: tensor.range, dtype: tensor.dtype, label: tensor.label });
+}
+
 /** A learned tensor: a view into the flat parameter arena, with its gradient in the flat gradient arena. */
 export class Parameter extends Tensor {
   /** Gradient, same shape. */

@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
 import { addInto, bindingParts, fill, storeRow } from "../../src/kernels/elementwise.ts";
-import { scaleGroups } from "../../src/kernels/heatmap_mse.ts";
-import { expectClose } from "../support/compare.ts";
 import { randomValues } from "../support/random.ts";
 import { testDevice } from "../support/device.ts";
 
@@ -26,15 +24,6 @@ test("fill, copy and add reach every element and none beyond", async () => {
     await check((i) => (a[i] as number) + (b[i] as number));
     for (const range of [out, left, right]) gpu.free(range);
   }
-});
-
-test("every group is multiplied by its own factor", async () => {
-  const [groups, length] = [5, 77];
-  const x = randomValues(groups * length, 3);
-  const factors = randomValues(groups, 4);
-  const y = gpu.persistent(x.byteLength, "y");
-  scaleGroups(gpu, { x: gpu.upload(x, "x"), scale: gpu.upload(factors, "factors"), y, count: x.length, length });
-  expectClose(await gpu.readFloats(y), x.map((value, i) => value * (factors[Math.floor(i / length)] as number)), "exact", "scaled");
 });
 
 test("rows of a table are filled by a replayed step whose row number is data", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { defineOp } from "../../src/autograd/op.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";
-import { scaleGroups } from "../../src/kernels/heatmap_mse.ts";
+import { mapForward } from "../../src/kernels/map.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkAdjoint, checkGradient } from "./gradient_check.ts";
 import { testDevice } from "../support/device.ts";
@@ -12,19 +12,17 @@ const inputs = [{ shape: [3, 5] }];
 
 /** y = 2x with a backward pass of another factor, or one that ignores the incoming gradient. */
 function doubled(backwardFactor: number, ignoresGradient = false) {
-  const factors = [2, backwardFactor].map((value) => persistentTensor(gpu, [1], { data: Float32Array.of(value) }));
   const op = defineOp<undefined, undefined>({
     name: "doubled",
     infer: ([x]) => (x as Tensor).shape,
     forward([x], _, output) {
-      const { range, size } = x as Tensor;
-      scaleGroups(gpu, { x: range, scale: (factors[0] as Tensor).range, y: output.range, count: size, length: size });
+      mapForward(gpu, "mul", { operands: [x as Tensor, 2], shape: output.shape, y: output.range });
       return undefined;
     },
     backward(gradient, { target }) {
       const gradX = target(0);
       const source = ignoresGradient ? persistentTensor(gpu, gradX.shape, { data: new Float32Array(gradX.size).fill(1) }) : gradient;
-      scaleGroups(gpu, { x: source.range, scale: (factors[1] as Tensor).range, y: gradX.range, count: gradX.size, length: gradX.size });
+      mapForward(gpu, "mul", { operands: [source, backwardFactor], shape: gradX.shape, y: gradX.range });
       return [gradX];
     },
   });

@@ -3,11 +3,9 @@
  * other ops and used twice, its output is multiplied by a coefficient and a term is added, so that a backward pass which
  * ignores or overwrites the incoming gradient, or adds to it in place, is found.
  */
-import { defineOp } from "../../src/autograd/op.ts";
 import { backward } from "../../src/autograd/tape.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { scaleGroups } from "../../src/kernels/heatmap_mse.ts";
-import { add } from "../../src/ops/add.ts";
+import { add, mul } from "../../src/ops/elementwise.ts";
 import { elementCount, persistentTensor, type Shape, type Tensor } from "../../src/tensor/tensor.ts";
 import { TOLERANCES, type ToleranceName } from "../tolerances.ts";
 import { randomValues } from "./random.ts";
@@ -23,26 +21,6 @@ export interface OpCase {
   label: string;
   inputs: readonly CheckedInput[];
   op: (...inputs: Tensor[]) => Tensor;
-}
-
-const scaleOp = defineOp<{ factor: Tensor }, undefined>({
-  name: "scale",
-  infer: ([x]) => (x as Tensor).shape,
-  forward([x], { factor }, output) {
-    const { gpu, range, size } = x as Tensor;
-    scaleGroups(gpu, { x: range, scale: factor.range, y: output.range, count: size, length: size });
-    return undefined;
-  },
-  backward(gradient, { attributes: { factor }, target }) {
-    const gradX = target(0);
-    scaleGroups(gradient.gpu, { x: gradient.range, scale: factor.range, y: gradX.range, count: gradX.size, length: gradX.size });
-    return [gradX];
-  },
-});
-
-/** x times a number, differentiable; for graphs in tests. */
-export function scale(x: Tensor, factor: number): Tensor {
-  return scaleOp([x], { factor: persistentTensor(x.gpu, [1], { data: Float32Array.of(factor) }) });
 }
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): { sum: number; spread: number } {
@@ -71,9 +49,9 @@ function valuesOf({ shape, values }: CheckedInput, stream: number): Float32Array
 /** Runs the graph around the op. Its output's elements and shape come back with the tensors for a backward pass. */
 async function runGraph(gpu: Gpu, { inputs, op }: OpCase, values: readonly Float32Array[]): Promise<{ leaves: Tensor[]; root: Tensor; output: Float32Array }> {
   const leaves = inputs.map(({ shape }, i) => persistentTensor(gpu, shape, { data: values[i] as Float32Array, requiresGradient: true, label: `input ${i}` }));
-  const middle = leaves.map((leaf) => add(scale(leaf, 0.25), scale(leaf, 0.75)));
+  const middle = leaves.map((leaf) => add(mul(leaf, 0.25), mul(leaf, 0.75)));
   const y = op(...middle);
-  const scaled = add(scale(y, -0.6), scale(y, 1.9));
+  const scaled = add(mul(y, -0.6), mul(y, 1.9));
   // The second call shares its incoming gradient with `scaled`, which is differentiated after it.
   const root = add(scaled, op(...middle));
   return { leaves, root, output: await root.toArray() };

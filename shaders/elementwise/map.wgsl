@@ -3,11 +3,11 @@
 const WORKGROUP: u32 = 64u; // spec
 @group(0) @binding(4) var<storage, read_write> y: array<Elem>;
 
+fn element(i: u32, at: Place) {
+  y[i] = narrow(function_value(operand_a(at), operand_b(at), operand_c(at), params.p, params.q));
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let span = span_of(group, groups, lane, WORKGROUP);
-  for (var i = span.first; i < params.count; i += span.stride) {
-    let at = place(i);
-    y[i] = narrow(function_value(operand_a(at), operand_b(at), operand_c(at), params.p, params.q));
-  }
+  walk(span_of(group, groups, lane, WORKGROUP));
 }

@@ -1,19 +1,12 @@
-// Operands that are broadcast: a stride of 0 repeats an axis. The host collapses axes; the outermost one is axis 0, the
-// others fill the end, so that the innermost is always axis 5.
+// Operands that are broadcast: a step of 0 repeats an axis. The host collapses axes; the innermost one is axis 5, the
+// outermost axis 0, the others fill the end. An invocation keeps its place on the innermost axis and walks through rows,
+// so that a division is paid per row and axis beyond the second, not per element.
 const AXES: u32 = 6u; // spec
 struct Place { a: u32, b: u32, c: u32 }
 
-fn place(i: u32) -> Place {
+fn row_place(row: u32) -> Place {
   var at = Place(0u, 0u, 0u);
-  var rest = i;
-  if (AXES > 1u) {
-    let next = divide(rest, params.size5);
-    let k = rest - next * params.size5;
-    at.a += k * params.a5;
-    at.b += k * params.b5;
-    at.c += k * params.c5;
-    rest = next;
-  }
+  var rest = row;
   if (AXES > 2u) {
     let next = divide(rest, params.size4);
     let k = rest - next * params.size4;
@@ -46,10 +39,23 @@ fn place(i: u32) -> Place {
     at.c += k * params.c1;
     rest = next;
   }
-  at.a += rest * params.a0;
-  at.b += rest * params.b0;
-  at.c += rest * params.c0;
+  if (AXES > 1u) {
+    at.a += rest * params.a0;
+    at.b += rest * params.b0;
+    at.c += rest * params.c0;
+  }
   return at;
+}
+
+fn walk(span: Span) {
+  for (var id = span.first; id < params.chunks * params.size5; id += span.stride) {
+    let chunk = divide(id, params.size5);
+    let k = id - chunk * params.size5;
+    for (var row = chunk; row < params.rows; row += params.chunks) {
+      let at = row_place(row);
+      element(row * params.size5 + k, Place(at.a + k * params.a5, at.b + k * params.b5, at.c + k * params.c5));
+    }
+  }
 }
 fn place_a(at: Place) -> u32 { return at.a; }
 fn place_b(at: Place) -> u32 { return at.b; }

@@ -1,8 +1,8 @@
 /** The elementwise table: functions of up to three operands with NumPy's broadcasting, and their derivatives. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel } from "../gpu/kernel.ts";
-import { spanGrid } from "./span.ts";
-import { broadcastSteps, collapseAxes } from "./strides.ts";
+import { rowGrid, spanGrid } from "./span.ts";
+import { axisSlot, broadcastSteps, collapseAxes } from "./strides.ts";
 
 /** A row of the table. */
 export interface ElementwiseFunction {
@@ -69,7 +69,7 @@ const LETTERS = ["a", "b", "c"] as const;
 type Letter = (typeof LETTERS)[number];
 
 const UNIFORMS = {
-  count: "u32",
+  rows: "u32", chunks: "u32",
   size1: "u32", size2: "u32", size3: "u32", size4: "u32", size5: "u32",
   a0: "u32", a1: "u32", a2: "u32", a3: "u32", a4: "u32", a5: "u32",
   b0: "u32", b1: "u32", b2: "u32", b3: "u32", b4: "u32", b5: "u32",
@@ -108,9 +108,10 @@ interface Launch {
   uniforms: Record<keyof typeof UNIFORMS, number>;
   spec: Record<string, number | boolean>;
   count: number;
+  workgroups: [number, number, number];
 }
 
-function prepare(name: FunctionName, { operands, shape, attributes = [0, 0] }: MapCall): Launch {
+function prepare(gpu: Gpu, name: FunctionName, { operands, shape, attributes = [0, 0] }: MapCall): Launch {
   const count = shape.reduce((product, size) => product * size, 1);
   const tensors = operands.filter((operand) => typeof operand !== "number");
   const [first] = tensors;
@@ -119,11 +120,13 @@ function prepare(name: FunctionName, { operands, shape, attributes = [0, 0] }: M
   if (sizes.length > AXES.length) throw new Error(`${name}: ${sizes.length} axes that do not collapse, ${AXES.length} at most`);
   const dense = sizes.length <= 1 && steps.every((own) => own.every((step) => step === 1));
   const uniforms = Object.fromEntries(Object.keys(UNIFORMS).map((key) => [key, 0])) as Record<keyof typeof UNIFORMS, number>;
-  uniforms.count = count;
+  const columns = sizes.at(-1) ?? 1;
+  const rows = count / columns;
+  const { chunks, workgroups } = dense ? { chunks: 1, workgroups: spanGrid(gpu, count) } : rowGrid(gpu, { rows, columns });
+  Object.assign(uniforms, { rows, chunks, size5: columns });
   [uniforms.p, uniforms.q] = attributes;
-  const slot = (axis: number) => (axis === 0 ? 0 : AXES.length - sizes.length + axis);
   sizes.forEach((size, axis) => {
-    if (axis > 0) uniforms[`size${slot(axis)}` as "size1"] = size;
+    if (axis > 0) uniforms[`size${axisSlot(axis, sizes.length)}` as "size1"] = size;
   });
   const buffers = { a: first.range, b: first.range, c: first.range };
   const spec: Record<string, number | boolean> = { OP: FUNCTIONS[name].code };
@@ -136,20 +139,20 @@ function prepare(name: FunctionName, { operands, shape, attributes = [0, 0] }: M
       return;
     }
     buffers[letter] = operand.range;
-    steps[tensor++]?.forEach((step, axis) => (uniforms[`${letter}${slot(axis) as 0}`] = step));
+    steps[tensor++]?.forEach((step, axis) => (uniforms[`${letter}${axisSlot(axis, sizes.length) as 0}`] = step));
   });
   if (!dense) spec["AXES"] = Math.max(1, sizes.length);
-  return { view: dense ? "dense" : "broadcast", buffers, uniforms, spec, count };
+  return { view: dense ? "dense" : "broadcast", buffers, uniforms, spec, count, workgroups };
 }
 
 /** y = f(operands), of shape `shape`. */
 export function mapForward(gpu: Gpu, name: FunctionName, { y, ...call }: MapCall & { y: BufferRange }): void {
-  const { view, buffers, uniforms, spec, count } = prepare(name, call);
-  gpu.run(KERNELS[view], { buffers: { ...buffers, y }, uniforms, spec, workgroups: spanGrid(gpu, count), flops: count });
+  const { view, buffers, uniforms, spec, count, workgroups } = prepare(gpu, name, call);
+  gpu.run(KERNELS[view], { buffers: { ...buffers, y }, uniforms, spec, workgroups, flops: count });
 }
 
 /** dx = dy times the derivative by operand `input`; dy and dx have `shape`, whatever that operand's shape is. */
 export function mapGradient(gpu: Gpu, name: FunctionName, { dy, dx, input, ...call }: MapCall & { dy: BufferRange; dx: BufferRange; input: number }): void {
-  const { view, buffers, uniforms, spec, count } = prepare(name, call);
-  gpu.run(GRADIENT_KERNELS[view], { buffers: { ...buffers, dy, dx }, uniforms, spec: { ...spec, INPUT: input }, workgroups: spanGrid(gpu, count), flops: count });
+  const { view, buffers, uniforms, spec, count, workgroups } = prepare(gpu, name, call);
+  gpu.run(GRADIENT_KERNELS[view], { buffers: { ...buffers, dy, dx }, uniforms, spec: { ...spec, INPUT: input }, workgroups, flops: count });
 }

@@ -15,3 +15,10 @@ export function spanGrid(gpu: Gpu, count: number, each = 1): [number, number, nu
   const wanted = Math.max(LEAST_GROUPS, Math.ceil((count * each) / WORKGROUP / span));
   return [Math.max(1, Math.min(65535, Math.ceil(count / WORKGROUP), wanted)), 1, 1];
 }
+
+/** A box walked by rows of its innermost axis: how many rows are in flight, and the grid of `chunks * columns` invocations. */
+export function rowGrid(gpu: Gpu, { rows, columns }: { rows: number; columns: number }): { chunks: number; workgroups: [number, number, number] } {
+  const invocations = spanGrid(gpu, rows * columns)[0] * WORKGROUP;
+  const chunks = Math.max(1, Math.min(rows, Math.floor(invocations / columns)));
+  return { chunks, workgroups: [Math.max(1, Math.min(65535, Math.ceil((chunks * columns) / WORKGROUP))), 1, 1] };
+}

@@ -39,3 +39,9 @@ export function collapseAxes(shape: readonly number[], walks: readonly (readonly
   }
   return { sizes, steps };
 }
+
+/** Which of six numbered axes a collapsed one becomes in a kernel: the innermost is 5, the outermost of several 0. */
+export function axisSlot(axis: number, count: number): number {
+  if (axis === count - 1) return 5;
+  return axis === 0 ? 0 : 6 - count + axis;
+}

@@ -1,0 +1,177 @@
+/**
+ * The public API. Importing it loads no driver, no image codec and no plotting library: those come with the first call
+ * that needs them. ARCHITECTURE.md shows a small training program written against it.
+ */
+
+// Errors: everything a user can mend is a LimberError with code, message, fix and place.
+export { ConfigError, DataError, type ErrorFacts, errorText, GpuError, LimberError, OpError } from "./error.ts";
+
+// The device and its memory.
+export { type BufferRange, type Gpu, type MemoryStatistics, openDevice, type OpenOptions, type ProfileRow, type Recording } from "./gpu/device.ts";
+export type { AdapterChoice } from "./gpu/driver.ts";
+export type { AdapterInfo, DeviceMode } from "./gpu/native.ts";
+
+// Tensors: a shape over a range of device memory.
+export {
+  batchView,
+  type DType,
+  emptyTensor,
+  Parameter,
+  persistentTensor,
+  /** Dimensions, outermost first; images are [n, h, w, c]. */
+  type Shape,
+  stopGradient,
+  Tensor,
+} from "./tensor/tensor.ts";
+
+// Differentiation.
+export { withoutGradient } from "./autograd/op.ts";
+export { backward, type BackwardOptions } from "./autograd/tape.ts";
+
+// Layers of a network as functions.
+export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batchnorm.ts";
+export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
+export { deconv2d, type Deconv2dOptions } from "./ops/deconv2d.ts";
+export { heatmapMse } from "./ops/heatmap_mse.ts";
+export {
+  maxpool,
+  /** Window, step and border of a pooling. */
+  type MaxpoolOptions,
+} from "./ops/maxpool.ts";
+
+// Elementwise functions with broadcasting.
+export {
+  abs,
+  add,
+  clamp,
+  cos,
+  div,
+  equal,
+  exp,
+  greater,
+  greaterEqual,
+  leakyRelu,
+  less,
+  lessEqual,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  notEqual,
+  type Operand,
+  pow,
+  relu,
+  rsqrt,
+  safeSqrt,
+  sigmoid,
+  sign,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  sub,
+  tanh,
+  where,
+} from "./ops/elementwise.ts";
+
+// Reductions and shapes.
+export { argmax, logSumExp, max, mean, min, norm, type ReduceOptions, sum, variance } from "./ops/reduce.ts";
+export { reshape } from "./ops/reshape.ts";
+export { concat, expand, flip, pad, permute, slice, type SliceRange, split, stack, transpose } from "./ops/shape.ts";
+
+// Image and heatmap kernels of a training step; no gradient flows through them.
+export { cropNormalize, cutBoxes, jointCutoutBoxes, warpAffine } from "./kernels/augment.ts";
+export { argmaxPeaks, renderHeatmaps } from "./kernels/heatmap.ts";
+
+// Networks: layers over a store of parameters.
+export {
+  /** All values the same. */
+  constant,
+  type Initialiser,
+  /** Normal around 0 with the given standard deviation. */
+  normal,
+  uniformFanIn,
+} from "./nn/init.ts";
+export {
+  Batchnorm,
+  Conv2d,
+  /** Channels, kernel, stride, padding and initial values of a layer. */
+  type ConvFacts,
+  Deconv2d,
+  EVALUATION,
+  type Pass,
+} from "./nn/layers.ts";
+export { readStateDict, writeStateDict } from "./nn/state_dict.ts";
+export { ParameterStore } from "./nn/store.ts";
+export { PoseResnet, type PoseResnetFacts } from "./models/pose_resnet.ts";
+export {
+  RESNET_DEPTHS,
+  /** A depth that the backbone comes in. */
+  type ResnetDepth,
+} from "./models/resnet.ts";
+
+// Training: optimiser, methods, steps that are recorded and replayed, whole runs.
+export { Adam } from "./optim/adam.ts";
+export type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "./methods/method.ts";
+export {
+  PoseCons,
+  /** What a method is made of: sizes, seed, labels, views. */
+  type PoseConsFacts,
+  type ViewFacts,
+} from "./methods/semi/pose_cons.ts";
+export { LossLog } from "./train/loss_log.ts";
+export { StepRunner } from "./train/step_runner.ts";
+export { runTraining } from "./train/run.ts";
+export { runValidation } from "./train/valid.ts";
+export { runPrediction } from "./train/predict.ts";
+export type { PredictRequest, TrainOutcome, TrainRequest, ValidRequest } from "./train/requests.ts";
+export { type Checkpoint, type CheckpointState, loadCheckpoint, loadCheckpointFile, saveCheckpoint } from "./train/checkpoint.ts";
+export { loadNetwork } from "./train/state.ts";
+
+// Configuration.
+export { type LoadedConfig, loadConfig, parseConfig, type ResolvedConfig, runFolder } from "./config/config.ts";
+
+// Data.
+export { CropBatch, type CropBatchFacts, packCrops, type PackedCrops } from "./augment/crop_batch.ts";
+export { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth, type RecordFacts } from "./data/coco.ts";
+export type {
+  /** A person of an annotation file. */
+  CocoAnnotation,
+  /** Images and persons of an annotation file. */
+  CocoGroundTruth,
+  /** An image of an annotation file. */
+  CocoImage,
+} from "./data/coco_types.ts";
+export { type DecodedImage, decodeImage } from "./data/image.ts";
+export { BatchLoader } from "./data/loader.ts";
+export { type NpyArray, readNpy, writeNpy } from "./data/npy.ts";
+export { type CropSample, drawGeometry, type Geometry, type GeometrySpread, IDENTITY_GEOMETRY, prepareSample } from "./data/sample.ts";
+export { ensureSynthetic, type SyntheticFacts } from "./data/synthetic.ts";
+export { openSafetensors, type StoredTensor, writeSafetensors } from "./interop/safetensors.ts";
+
+// Poses and their evaluation; plain arrays.
+export { evaluateKeypoints, type EvaluationOptions, type KeypointDetection, type KeypointScores, scoreRows } from "./eval/coco_eval.ts";
+export { decodeHeatmaps, encodeHeatmaps, heatmapToImage } from "./pose/heatmap.ts";
+export { COCO17, type Skeleton, skeletonFor, UNION24 } from "./pose/skeleton.ts";
+export type {
+  /** 2x3 affine map, row-major. */
+  Affine,
+  /** x, y, width, height in px. */
+  Box,
+  /** x, y in px. */
+  Point,
+  /** Width, height in px. */
+  Size,
+} from "./pose/types.ts";
+
+// Figures.
+export { type CurveFigure, drawCurves } from "./viz/curves.ts";
+export { drawOverlay, type DrawnPerson } from "./viz/overlay.ts";
+
+// Random numbers that depend on seed and position alone.
+export { Random, type RandomKey, STREAM } from "./random.ts";
+
+// For kernels and ops of your own.
+export { type BackwardContext, defineOp, type OpDefinition } from "./autograd/op.ts";
+export { defineKernel, type Kernel, linearGrid } from "./gpu/kernel.ts";

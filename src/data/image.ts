@@ -9,7 +9,7 @@ export interface DecodedImage {
 }
 
 async function loadSharp() {
-  const { prepareFonts } = await import("../viz/fonts.ts");
+  const { prepareFonts } = await import("../fonts.ts");
   prepareFonts(); // fontconfig reads its settings when sharp's library is first loaded
   const { default: sharp } = await import("sharp");
   sharp.cache(false);

@@ -1,5 +1,7 @@
 /** Our weight layouts and PyTorch's: one table, used by checkpoints and golden tests alike. */
-import type { WeightKind } from "../nn/store.ts";
+
+/** How a stored tensor is laid out in PyTorch's files. */
+export type WeightKind = "conv" | "deconv" | "vector";
 
 /** For each kind, which of our axes is which of PyTorch's. Ours: conv and deconv [kh, kw, ci, co]. */
 const TORCH_AXES: Readonly<Record<WeightKind, readonly number[]>> = {

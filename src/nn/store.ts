@@ -8,10 +8,8 @@ import { fill } from "../kernels/elementwise.ts";
 import { type StatisticsPlace, updateRunning } from "../kernels/batchnorm.ts";
 import { Random, STREAM } from "../random.ts";
 import { byteCount, elementCount, Parameter, type Shape } from "../tensor/tensor.ts";
+import type { WeightKind } from "../interop/layout.ts";
 import type { Initialiser } from "./init.ts";
-
-/** How a stored tensor is laid out in PyTorch's files; see interop/layout. */
-export type WeightKind = "conv" | "deconv" | "vector";
 
 /** One learned tensor, before memory exists. */
 export interface ParameterDeclaration {

@@ -1,7 +1,7 @@
 /** Line charts as PNG: echarts renders SVG without a browser, sharp turns it into pixels. */
 import { sharpModule } from "../data/image.ts";
 import { writeFileAtomic } from "../files.ts";
-import { FONT_FAMILY } from "./fonts.ts";
+import { FONT_FAMILY } from "../fonts.ts";
 
 /** One line. */
 export interface CurveSeries {

@@ -1,6 +1,6 @@
 /** Tiles with captions in a grid. */
 import { sharpModule } from "../data/image.ts";
-import { FONT_FAMILY } from "./fonts.ts";
+import { FONT_FAMILY } from "../fonts.ts";
 
 /** A picture (PNG or JPEG bytes) with a caption. */
 export interface Tile {

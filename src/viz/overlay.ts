@@ -2,7 +2,7 @@
 import { type DecodedImage, sharpModule } from "../data/image.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
 import type { Box } from "../pose/types.ts";
-import { FONT_FAMILY } from "./fonts.ts";
+import { FONT_FAMILY } from "../fonts.ts";
 
 /** A person to draw, in image px. */
 export interface DrawnPerson {

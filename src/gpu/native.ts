@@ -139,8 +139,9 @@ async function createInstance(): Promise<{ gpu: Instance; pointer: Pointer; libr
   return { gpu: new Constructor(pointer, symbols), pointer, library: symbols };
 }
 
-function adapterKind({ vendor, architecture, description }: GPUAdapterInfo): AdapterInfo["kind"] | "null" {
-  const text = `${vendor} ${architecture} ${description}`.toLowerCase();
+function adapterKind({ vendor, architecture, device, description }: GPUAdapterInfo): AdapterInfo["kind"] | "null" {
+  // Dawn's null backend names itself in `device` alone.
+  const text = `${vendor} ${architecture} ${device} ${description}`.toLowerCase();
   if (text.includes("null-backend")) return "null";
   if (text.includes("swiftshader")) return "swiftshader";
   if (text.includes("llvmpipe") || architecture === "software") return "lavapipe";

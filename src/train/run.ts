@@ -151,6 +151,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const validate = async (finished: number) => {
     evaluation = await evaluateNetwork(network, { set: test, source, config });
     const { ap, ar } = evaluation.scores;
+    if (scores.at(-1)?.epoch === finished) scores.pop(); // a finished run that was resumed
     scores.push({ epoch: finished, ap, ar });
     await writeFileAtomic(join(folder, "scores.json"), `${JSON.stringify(scores)}\n`);
     const better = best === null || ap > best.score;
@@ -193,7 +194,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       await save("latest", { epoch: finished, stepInEpoch: 0 });
       if (stop.aborted && finished < TRAIN.END_EPOCH) return "stopped";
     }
-    if (!evaluation) await validate(TRAIN.END_EPOCH); // resumed behind the last epoch
+    if (!evaluation) await validate(epoch); // resumed behind the last epoch
     await finish();
     return "finished";
   } finally {
@@ -208,7 +209,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     if (!evaluation) return;
     const rows = scoreRows(evaluation.scores);
     await writeResults(join(folder, "keypoints_results.json"), evaluation.results);
-    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch: TRAIN.END_EPOCH, best, scores: Object.fromEntries(rows) }, undefined, 2)}\n`);
+    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(rows) }, undefined, 2)}\n`);
     await drawRunCurves(folder, { scores, lossNames: method.lossNames, stepsPerEpoch: data.stepsPerEpoch });
     await drawPredictionGrid(join(folder, "predictions.png"), evaluation.predictions, source.skeleton);
     await drawViews(join(folder, "views.png"), {

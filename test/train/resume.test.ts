@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readJson, tensorHash, TinyProject, unfinishedFiles } from "../support/tiny_run.ts";
+
+setDefaultTimeout(120_000);
+const project = new TinyProject();
+afterAll(() => project.remove());
+
+const SUPERVISED = "MODEL.NAME=pose_resnet";
+const whole = project.runFolder("whole");
+beforeAll(() => project.trained("whole"));
+
+/** Everything that a continued run must have in common with one that was never stopped, to the byte. */
+function bytesOf(folder: string): Record<string, string> {
+  const text = (name: string) => readFileSync(join(folder, name), "utf8");
+  return { tensors: tensorHash(folder), ...Object.fromEntries(["steps.jsonl", "scores.json", "results.json", "keypoints_results.json"].map((name) => [name, text(name)])) };
+}
+
+const stepOf = (folder: string): number => readJson(join(folder, "latest.json")).state.step;
+
+/** kill -9 once a checkpoint of that step is there; returns the step to be continued behind. */
+async function kill(output: string, step: number, ...rest: string[]): Promise<number> {
+  const { signal } = await project.interrupted(output, { step, signal: "SIGKILL", rest });
+  expect(signal).toBe("SIGKILL");
+  return stepOf(project.runFolder(output, rest));
+}
+
+async function resume(output: string, ...rest: string[]): Promise<string> {
+  const from = stepOf(project.runFolder(output, rest));
+  const folder = await project.trained(output, "--resume", ...rest);
+  expect(readFileSync(join(folder, "train.log"), "utf8")).toContain(`continued behind step ${from}`);
+  expect(unfinishedFiles(folder)).toEqual([]);
+  return folder;
+}
+
+test("PoseCons: 10 steps, kill -9 and the rest equal 20 steps, byte for byte", async () => {
+  expect(await kill("ten", 10)).toBeWithin(10, 20);
+  expect(bytesOf(await resume("ten"))).toEqual(bytesOf(whole));
+});
+
+test("a run killed in its first epoch and again in its second goes on to the same bytes", async () => {
+  expect(await kill("twice", 5)).toBeWithin(5, 20);
+  const from = await kill("twice", 15, "--resume");
+  expect(from).toBe(15);
+  expect(bytesOf(await resume("twice"))).toEqual(bytesOf(whole));
+});
+
+test("supervised: 10 steps, kill -9 and the rest equal 20 steps, byte for byte", async () => {
+  const reference = await project.trained("supervised", SUPERVISED);
+  expect(tensorHash(reference)).not.toBe(tensorHash(whole));
+  expect(await kill("supervised_killed", 10, SUPERVISED)).toBeWithin(10, 20);
+  expect(bytesOf(await resume("supervised_killed", SUPERVISED))).toEqual(bytesOf(reference));
+});
+
+test("an interrupted run saves, says how to go on, and goes on to the same bytes", async () => {
+  const { code, errors } = await project.interrupted("stopped", { step: 5, signal: "SIGINT" });
+  expect(code).toBe(130);
+  expect(errors).toContain("Continue with: bun run train --cfg tiny.yaml OUTPUT_DIR=stopped --resume");
+  expect(errors).not.toContain("    at ");
+  const folder = project.runFolder("stopped");
+  const step = stepOf(folder);
+  expect(step).toBeWithin(5, 20);
+  expect(readFileSync(join(folder, "steps.jsonl"), "utf8").trimEnd().split("\n")).toHaveLength(step);
+  expect(bytesOf(await resume("stopped"))).toEqual(bytesOf(whole));
+});
+
+test("a finished run that is resumed changes nothing", async () => {
+  const before = bytesOf(whole);
+  expect(bytesOf(await resume("whole"))).toEqual(before);
+});
+
+test("--resume without a checkpoint begins anew", async () => {
+  const folder = await project.trained("fresh", "--resume", "TRAIN.END_EPOCH=1");
+  const lines = (path: string) => readFileSync(join(path, "steps.jsonl"), "utf8").trimEnd().split("\n");
+  expect(lines(folder)).toEqual(lines(whole).slice(0, 10));
+});
+
+test("a changed configuration is refused on --resume, key by key", async () => {
+  const { code, errors } = await project.train("whole", "--resume", "TRAIN.LR=0.5", "SEED=7");
+  expect(code).toBe(1);
+  expect(errors).toContain("TRAIN.LR was 0.002, is 0.5");
+  expect(errors).toContain("SEED was 1314, is 7");
+  expect(errors).not.toContain("    at ");
+});

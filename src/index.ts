@@ -32,6 +32,7 @@ export { backward, type BackwardOptions } from "./autograd/tape.ts";
 export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batchnorm.ts";
 export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { deconv2d, type Deconv2dOptions } from "./ops/deconv2d.ts";
+export { dropout, type DropoutOptions } from "./ops/dropout.ts";
 export { heatmapMse } from "./ops/heatmap_mse.ts";
 export {
   maxpool,
@@ -171,7 +172,7 @@ export { type CurveFigure, drawCurves } from "./viz/curves.ts";
 export { drawOverlay, type DrawnPerson } from "./viz/overlay.ts";
 
 // Random numbers that depend on seed and position alone.
-export { Random, type RandomKey, STREAM } from "./random.ts";
+export { keyWords, Random, type RandomKey, STREAM } from "./random.ts";
 
 // For kernels and ops of your own.
 export { type BackwardContext, defineOp, type OpDefinition } from "./autograd/op.ts";

@@ -13,6 +13,7 @@ export const STREAM = {
   viewGeometry: 5,
   jointCutout: 6,
   synthetic: 7,
+  dropout: 8,
 } as const;
 
 /** Four words of pcg4d for the four words of a counter; all unsigned 32-bit. */
@@ -42,6 +43,11 @@ export interface RandomKey {
   stream: number;
   epoch?: number;
   index?: number;
+}
+
+/** A key as the words that kernels draw by: seed, stream, epoch, index, 32 bits each. */
+export function keyWords({ seed, stream, epoch = 0, index = 0 }: RandomKey): Uint32Array<ArrayBuffer> {
+  return Uint32Array.of(seed, stream, epoch, index);
 }
 
 /** A short sequence of draws that belongs to one key. Cheap to make; make one per sample and throw it away. */

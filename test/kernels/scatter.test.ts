@@ -108,6 +108,16 @@ test("what cancels leaves the small rest", async () => {
   expect([...(await run(values, Uint32Array.of(0, 0, 0, 1, 2, 2, 2), { outer: 1, count: 7, size: 4, inner: 1 }))].map((value) => Math.round(value * 1e6) / 1e6)).toEqual([0.001, 0.25, 1e-6, 0]);
 });
 
+test("single values of any size come back within half of the last unit", async () => {
+  const count = 90;
+  const values = randomValues(count, 72).map((value, i) => (i === 0 ? 1 : value * 2 ** -(i / 2)));
+  const index = Uint32Array.from({ length: count }, (_, i) => i);
+  for (const contributions of [1, 4096, 2 ** 17, 2 ** 24]) {
+    const sizes = { outer: 1, count, size: count, inner: 1, contributions };
+    expectExact(await run(values, index, sizes), values, { sums: Float64Array.from(values), counts: new Uint32Array(count).fill(1) }, { contributions, label: `${contributions} contributions` });
+  }
+});
+
 test("a value that is not finite makes every sum NaN; zeros sum to zero", async () => {
   const sizes = { outer: 1, count: 5, size: 3, inner: 1 };
   const index = Uint32Array.of(0, 1, 1, 0, 0);

@@ -22,3 +22,16 @@ export function rowGrid(gpu: Gpu, { rows, columns }: { rows: number; columns: nu
   const chunks = Math.max(1, Math.min(rows, Math.floor(invocations / columns)));
   return { chunks, workgroups: [Math.max(1, Math.min(65535, Math.ceil((chunks * columns) / WORKGROUP))), 1, 1] };
 }
+
+/** Neighbouring invocations that share one row on hardware: a full line of memory. */
+const HARDWARE_LANES = 32;
+
+/**
+ * Rows whose set-up costs more than their elements: how many invocations (`lanes`) share out the columns of one row, and the
+ * grid of `rows * lanes` invocations. `each` is the work of an element.
+ */
+export function laneGrid(gpu: Gpu, { rows, columns, each = 1 }: { rows: number; columns: number; each?: number }): { lanes: number; workgroups: [number, number, number] } {
+  const wanted = gpu.info.kind === "hardware" ? HARDWARE_LANES : Math.ceil((LEAST_GROUPS * WORKGROUP) / rows);
+  const lanes = Math.min(columns, wanted);
+  return { lanes, workgroups: spanGrid(gpu, rows * lanes, (each * columns) / lanes) };
+}

@@ -19,31 +19,32 @@ interface Saved {
   tap: BufferRange;
 }
 
-function shapeOf(x: Shape, { kernel, stride = kernel, padding = 0 }: MaxpoolOptions): PoolShape {
+/** Checks what all pools over windows share, and derives their geometry. Errors: OpError naming `op` and the argument. */
+export function poolShape(op: string, x: Shape, { kernel, stride = kernel, padding = 0 }: MaxpoolOptions): PoolShape {
+  const fail = (problem: string): never => {
+    throw new OpError({ code: `op/${op}`, message: `${op}: ${problem}` });
+  };
+  if (x.length !== 4) fail(`x must be [n, h, w, c], got ${shapeText(x)}`);
+  for (const [name, value] of [["kernel", kernel], ["stride", stride]] as const) {
+    if (!(Number.isInteger(value) && value >= 1)) fail(`${name} must be an integer of at least 1, got ${value}`);
+  }
+  if (!(Number.isInteger(padding) && padding >= 0 && 2 * padding <= kernel)) fail(`padding must be an integer from 0 to half the kernel ${kernel}, got ${padding}`);
   const [batch = 0, inH = 0, inW = 0, channels = 0] = x;
   const geometry = { kernel, stride, pad: padding };
-  return { batch, inH, inW, channels, outH: convOutputSize(inH, geometry), outW: convOutputSize(inW, geometry), ...geometry };
+  const [outH, outW] = [convOutputSize(inH, geometry), convOutputSize(inW, geometry)];
+  if (outH < 1 || outW < 1) fail(`x ${shapeText(x)} is smaller than the kernel ${kernel}`);
+  return { batch, inH, inW, channels, outH, outW, ...geometry };
 }
 
 const op = defineOp<MaxpoolOptions, Saved>({
   name: "maxpool",
   infer([x], options) {
-    const shape = (x as Tensor).shape;
-    if (shape.length !== 4) throw new OpError({ code: "op/maxpool", message: `maxpool: x must be [n, h, w, c], got ${shapeText(shape)}` });
-    const { kernel, stride = kernel, padding = 0 } = options;
-    for (const [name, value] of [["kernel", kernel], ["stride", stride]] as const) {
-      if (!(Number.isInteger(value) && value >= 1)) throw new OpError({ code: "op/maxpool", message: `maxpool: ${name} must be an integer of at least 1, got ${value}` });
-    }
-    if (!(Number.isInteger(padding) && padding >= 0 && 2 * padding <= kernel)) {
-      throw new OpError({ code: "op/maxpool", message: `maxpool: padding must be an integer from 0 to half the kernel ${kernel}, got ${padding}` });
-    }
-    const { batch, outH, outW, channels } = shapeOf(shape, options);
-    if (outH < 1 || outW < 1) throw new OpError({ code: "op/maxpool", message: `maxpool: x ${shapeText(shape)} is smaller than the kernel ${kernel}` });
+    const { batch, outH, outW, channels } = poolShape("maxpool", (x as Tensor).shape, options);
     return [batch, outH, outW, channels];
   },
   forward([x], options, output) {
     const input = x as Tensor;
-    const shape = shapeOf(input.shape, options);
+    const shape = poolShape("maxpool", input.shape, options);
     const tap = input.gpu.allocate(byteCount(output.shape), "maxpool taps");
     maxpoolForward(input.gpu, { x: input.range, y: output.range, tap, shape });
     return { shape, tap };

@@ -4,6 +4,7 @@ import { maxpool } from "../../src/ops/maxpool.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { maxpoolGradientReference, maxpoolReference, type PoolCase } from "../reference/maxpool.ts";
 import { expectClose } from "../support/compare.ts";
+import { checkGolden } from "../support/golden_op.ts";
 import { checkGradient } from "../support/gradient_check.ts";
 import { randomValues, testRandom } from "../support/random.ts";
 import { testDevice } from "../support/device.ts";
@@ -68,4 +69,12 @@ test("maxpool names the argument that is wrong", () => {
   expect(() => maxpool(x, { kernel: 2, stride: 1.5 })).toThrow("maxpool: stride must be an integer of at least 1, got 1.5");
   expect(() => maxpool(x, { kernel: 3, padding: 2 })).toThrow("maxpool: padding must be an integer from 0 to half the kernel 3, got 2");
   expect(() => maxpool(x, { kernel: 5 })).toThrow("maxpool: x [1, 4, 4, 2] is smaller than the kernel 5");
+});
+
+test("equals PyTorch, with all gradients", async () => {
+  await checkGolden(gpu, "maxpool", {
+    "of ResNet": (x) => maxpool(x as Tensor, { kernel: 3, stride: 2, padding: 1 }),
+    halves: (x) => maxpool(x as Tensor, { kernel: 2 }),
+    ties: (x) => maxpool(x as Tensor, { kernel: 3, stride: 1, padding: 1 }),
+  });
 });

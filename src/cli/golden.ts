@@ -10,13 +10,13 @@ const CANDIDATES = ["python3", "/usr/bin/python3", "python"];
 /** Golden files. */
 export const command = defineCommand({
   name: "golden",
-  summary: "Makes the golden files of test/golden anew with PyTorch; arguments name scripts, for example make_golden",
+  summary: "Makes the golden files of test/golden anew with PyTorch; arguments name scripts, for example make_golden or ops/softmax",
   flags: {},
   rest: { name: "SCRIPT", description: "Names of scripts in test/golden without .py; all where none is given" },
   async run(_, names) {
     const folder = join(PROJECT_FOLDER, "test/golden");
-    const known = (existsSync(folder) ? readdirSync(folder) : [])
-      .filter((name) => /^make_\w+\.py$/.test(name))
+    const known = (existsSync(folder) ? readdirSync(folder, { recursive: true }).map(String) : [])
+      .filter((name) => /^(make_|ops\/)\w+\.py$/.test(name))
       .map((name) => name.slice(0, -3))
       .sort();
     const unknown = names.find((name) => !known.includes(name));

@@ -3,7 +3,7 @@
  * or other people or cut by the frame. Deterministic by seed; the folder appears complete or not at all.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DataError } from "../error.ts";
 import { writeError, writeFileAtomic } from "../files.ts";
@@ -247,7 +247,8 @@ async function writeSplit({ split, count, folder }: SplitFacts, facts: Synthetic
       if (!scene) return;
       const id = (epoch + 1) * 1_000_000 + i;
       const fileName = `${String(id).padStart(12, "0")}.jpg`;
-      await sharp(Buffer.from(scene.svg)).removeAlpha().jpeg({ quality: 88 }).toFile(join(folder, "images", split, fileName));
+      // Not by sharp's own toFile: its errors lack the system's code.
+      await writeFile(join(folder, "images", split, fileName), await sharp(Buffer.from(scene.svg)).removeAlpha().jpeg({ quality: 88 }).toBuffer());
       images[i] = { id, width, height, file_name: fileName };
       annotations[i] = scene.people.map((person, k) => ({
         id: id * 10 + k,

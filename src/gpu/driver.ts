@@ -4,7 +4,7 @@
  * hence setenv by FFI. A new Dawn instance follows a change, so drivers are tried one after another in one process.
  */
 import { dlopen, ptr } from "bun:ffi";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { GpuError } from "../error.ts";
@@ -78,6 +78,8 @@ export function installedDrivers(folders: readonly string[] = manifestFolders())
 const libc = dlopen(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6", {
   setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   unsetenv: { args: ["ptr"], returns: "i32" },
+  dup: { args: ["i32"], returns: "i32" },
+  dup2: { args: ["i32", "i32"], returns: "i32" },
 }).symbols;
 
 /** Sets or, with undefined, removes a variable of the C environment. */
@@ -85,6 +87,24 @@ export function setNativeEnvironment(name: string, value: string | undefined): v
   const key = Buffer.from(`${name}\0`);
   if (value === undefined) libc.unsetenv(ptr(key));
   else libc.setenv(ptr(key), ptr(Buffer.from(`${value}\0`)), 1);
+}
+
+/**
+ * Keeps stderr quiet meanwhile. Dawn and the Vulkan loader write there why they refuse a driver, with places in their
+ * sources; whether any driver was found, and what to do, is for our own message to say.
+ */
+export async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const STDERR = 2;
+  const kept = libc.dup(STDERR);
+  const nowhere = openSync("/dev/null", "w");
+  libc.dup2(nowhere, STDERR);
+  closeSync(nowhere);
+  try {
+    return await work();
+  } finally {
+    libc.dup2(kept, STDERR);
+    closeSync(kept);
+  }
 }
 
 /** Drivers that the user's own environment names; they are left as they are in automatic mode. */

@@ -4,7 +4,7 @@
  */
 import { JSCallback, type Pointer, ptr } from "bun:ffi";
 import { GpuError } from "../error.ts";
-import { type AdapterChoice, driverCandidates, parseAdapterChoice } from "./driver.ts";
+import { type AdapterChoice, driverCandidates, parseAdapterChoice, quietly } from "./driver.ts";
 
 /** fast: no validation, no bounds checks. checked: Dawn's defaults, for tests and for finding a wrong call. */
 export type DeviceMode = "fast" | "checked";
@@ -161,7 +161,7 @@ async function findAdapter(choice: AdapterChoice | undefined, toggles: Pointer):
     await candidate.apply();
     const instance = await createInstance();
     const options = { powerPreference: "high-performance", nextInChain: toggles } as GPURequestAdapterOptions;
-    const adapter = await instance.gpu.requestAdapter(options).catch(() => null);
+    const adapter = await quietly(() => instance.gpu.requestAdapter(options).catch(() => null));
     const kind = adapter ? adapterKind(adapter.info) : "null";
     if (adapter && kind !== "null" && (choice === undefined || kind === choice)) return { adapter, instance, kind };
     refused.push(`${candidate.kind}: ${kind === "null" ? "Dawn finds no usable driver (null-backend)" : `found ${kind}`}`);

@@ -62,6 +62,10 @@ async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> 
   return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
 }
 
+function diverged(name: string, value: number, { step }: { step: number }): ConfigError {
+  return new ConfigError({ code: "train/diverged", message: `the training has diverged: ${name} is ${value} at step ${step}`, fix: "lower TRAIN.LR; the last checkpoint is from before" });
+}
+
 /** Trains as the request says. Errors of the user's making are LimberErrors; the last checkpoint survives every end. */
 export async function runTraining({ loaded, folder, resume, stop }: TrainRequest): Promise<TrainOutcome> {
   const { config } = loaded;
@@ -123,12 +127,15 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   let latestLosses: Record<string, number> = {};
 
   const drainLosses = async () => {
-    for (const row of await losses.read()) {
+    const rows = await losses.read();
+    for (const row of rows) {
       latestLosses = row.losses;
       const at = row.step - 1;
       steps.write({ step: row.step, epoch: Math.floor(at / data.stepsPerEpoch) + 1, lr: learningRateAt(config, Math.floor(at / data.stepsPerEpoch)), ...row.losses });
     }
     steps.flush();
+    // Nothing mends weights that are no numbers; no checkpoint is written behind this step.
+    for (const row of rows) for (const [name, value] of Object.entries(row.losses)) if (!Number.isFinite(value)) throw diverged(name, value, row);
   };
   const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
     await drainLosses();

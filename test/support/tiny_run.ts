@@ -60,9 +60,14 @@ export class TinyProject {
     writeFileSync(join(this.folder, "tiny.yaml"), CONFIG);
   }
 
+  /** What starts a command of the program. */
+  command(args: readonly string[]): string[] {
+    return [process.execPath, MAIN, ...args];
+  }
+
   /** Starts a command in the folder. */
   start(args: readonly string[], env: Record<string, string> = {}): { child: Bun.Subprocess; outcome: Promise<Outcome> } {
-    const child = Bun.spawn([process.execPath, MAIN, ...args], { cwd: this.folder, stdout: "pipe", stderr: "pipe", env: { ...process.env, ...env } });
+    const child = Bun.spawn(this.command(args), { cwd: this.folder, stdout: "pipe", stderr: "pipe", env: { ...process.env, ...env } });
     const outcome = Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]).then(([, output, errors]) => ({
       code: child.exitCode,
       signal: child.signalCode,

@@ -4,6 +4,7 @@
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+import { fill } from "./elementwise.ts";
 
 /** Sizes of a grouped batchnorm. */
 export interface BatchnormShape {
@@ -54,7 +55,7 @@ const runningUpdateKernel = defineKernel({
   name: "batchnorm/running_update",
   fragments: ["batchnorm/running_update.wgsl", "lib/grid.wgsl"],
   buffers: { batch_stats: "read", running: "read_write" },
-  uniforms: { count: "u32", slot: "u32", momentum: "f32" },
+  uniforms: { count: "u32", slot: "u32", first: "u32", length: "u32", momentum: "f32" },
 });
 const APPLY_BUFFERS = { x: "read", moments: "read", gamma: "read", beta: "read", y: "read_write" } as const;
 const applyKernel = defineKernel({
@@ -137,15 +138,15 @@ export function runningMoments(gpu: Gpu, { channels, place, epsilon }: { channel
   return moments;
 }
 
-/** Folds the batch statistics of one slot into the running averages of all layers. */
+/** Folds the batch statistics of one slot into the running averages of the layers in [first, first + length) of `count`. */
 export function updateRunning(
   gpu: Gpu,
-  { running, batch, count, slot, momentum }: { running: BufferRange; batch: BufferRange; count: number; slot: number; momentum: number },
+  { running, batch, ...uniforms }: { running: BufferRange; batch: BufferRange; count: number; slot: number; first: number; length: number; momentum: number },
 ): void {
   gpu.run(runningUpdateKernel, {
     buffers: { batch_stats: batch, running },
-    uniforms: { count, slot, momentum },
-    workgroups: linearGrid(count, WORKGROUP),
+    uniforms,
+    workgroups: linearGrid(uniforms.length, WORKGROUP),
   });
 }
 
@@ -162,7 +163,7 @@ export function batchnormApply(
   else gpu.run(applyKernel, { buffers, uniforms, spec, workgroups });
 }
 
-/** Gradients of batchnormApply; with `frozen` the moments are constants (evaluation statistics). */
+/** Gradients of batchnormApply, those that are asked for; with `frozen` the moments are constants (running statistics). */
 export function batchnormBackward(
   gpu: Gpu,
   call: {
@@ -171,27 +172,33 @@ export function batchnormBackward(
     gradY: BufferRange;
     moments: BufferRange;
     gamma: BufferRange;
-    gradX: BufferRange;
-    gradGamma: BufferRange;
-    gradBeta: BufferRange;
+    gradX?: BufferRange | undefined;
+    gradGamma?: BufferRange | undefined;
+    gradBeta?: BufferRange | undefined;
     gradResidual?: BufferRange | undefined;
     shape: BatchnormShape;
     relu: boolean;
     frozen: boolean;
   },
 ): void {
-  const { x, y, gradY: dy, moments, gamma, gradX: dx, shape, relu, frozen } = call;
+  const { x, y, gradY: dy, moments, gamma, shape, relu, frozen } = call;
   const { uniforms, workgroups, chunks } = launch(shape);
-  const partials = gpu.allocate(8 * shape.groups * chunks * shape.channels, "batchnorm partials");
   const means = gpu.allocate(8 * shape.groups * shape.channels, "batchnorm means");
   const spec = { RELU: relu, SHARED_MOMENTS: frozen };
-  gpu.run(backwardSumsKernel, { buffers: { x, y, dy, moments, partials }, uniforms, spec, workgroups });
-  gpu.run(finishBackwardKernel, {
-    buffers: { partials, means, dgamma: call.gradGamma, dbeta: call.gradBeta },
-    uniforms,
-    spec: { FROZEN: frozen },
-    workgroups: linearGrid(shape.channels, WORKGROUP),
-  });
+  const scratch = (bytes: number) => gpu.allocate(bytes, "unwanted gradient");
+  if (frozen && !call.gradGamma && !call.gradBeta) fill(gpu, { out: means, count: means.bytes / 4, value: 0 });
+  else {
+    const partials = gpu.allocate(8 * shape.groups * chunks * shape.channels, "batchnorm partials");
+    gpu.run(backwardSumsKernel, { buffers: { x, y, dy, moments, partials }, uniforms, spec, workgroups });
+    gpu.run(finishBackwardKernel, {
+      buffers: { partials, means, dgamma: call.gradGamma ?? scratch(4 * shape.channels), dbeta: call.gradBeta ?? scratch(4 * shape.channels) },
+      uniforms,
+      spec: { FROZEN: frozen },
+      workgroups: linearGrid(shape.channels, WORKGROUP),
+    });
+  }
+  if (!call.gradX && !call.gradResidual) return;
+  const dx = call.gradX ?? scratch(x.bytes);
   const buffers = { x, y, dy, moments, means, gamma, dx };
   if (call.gradResidual) gpu.run(backwardApplyAddKernel, { buffers: { ...buffers, dresidual: call.gradResidual }, uniforms, spec, workgroups });
   else gpu.run(backwardApplyKernel, { buffers, uniforms, spec, workgroups });

@@ -67,8 +67,10 @@ export class Deconv2d {
   }
 }
 
-/** Batch normalisation with an optional residual and relu in the same pass over memory. */
+/** Batch normalisation of [n, c], [n, l, c] or [n, h, w, c], with an optional residual and relu in the same pass over memory. */
 export class Batchnorm {
+  readonly #store: ParameterStore;
+  readonly #name: string;
   readonly #gamma;
   readonly #beta;
   readonly #place;
@@ -77,9 +79,23 @@ export class Batchnorm {
     this.#gamma = store.declare({ name: `${name}.weight`, shape: [channels], kind: "vector", initialise: constant(1) });
     this.#beta = store.declare({ name: `${name}.bias`, shape: [channels], kind: "vector", initialise: constant(0) });
     this.#place = store.declareStatistics({ name, channels });
+    this.#store = store;
+    this.#name = name;
+  }
+
+  /**
+   * A frozen layer normalises by its running statistics in training too and leaves them as they are; gamma, beta and the
+   * input have gradients as ever. What a step was recorded with it keeps.
+   */
+  get frozen(): boolean {
+    return this.#store.statisticsFrozen(this.#name);
+  }
+
+  set frozen(frozen: boolean) {
+    this.#store.freezeStatistics(this.#name, frozen);
   }
 
   forward(x: Tensor, pass: Pass, tail: { relu?: boolean; residual?: Tensor } = {}): Tensor {
-    return batchnorm(x, { gamma: this.#gamma(), beta: this.#beta(), place: this.#place(), ...pass, ...tail });
+    return batchnorm(x, { gamma: this.#gamma(), beta: this.#beta(), place: this.#place(), ...pass, training: pass.training && !this.frozen, ...tail });
   }
 }

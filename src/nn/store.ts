@@ -35,6 +35,7 @@ export class ParameterStore {
   readonly #declared: ParameterDeclaration[] = [];
   readonly #statistics: (StatisticsDeclaration & { offset: number })[] = [];
   readonly #parameters = new Map<string, Parameter>();
+  readonly #frozen = new Set<string>();
   #channels = 0;
   #memory: { gpu: Gpu; parameters: BufferRange; gradients: BufferRange; running: BufferRange; batch: BufferRange } | undefined;
   /** Batches seen by every batchnorm so far (PyTorch's num_batches_tracked). */
@@ -151,12 +152,32 @@ export class ParameterStore {
     }
   }
 
-  /** Folds the statistics of the given passes into the running averages, in that order. */
+  /** Keeps a batchnorm's running averages as they are (or lets them follow again). A recorded step keeps what held when it was recorded. */
+  freezeStatistics(name: string, frozen: boolean): void {
+    if (!this.#statistics.some((own) => own.name === name)) throw new Error(`no batchnorm "${name}"`);
+    if (frozen) this.#frozen.add(name);
+    else this.#frozen.delete(name);
+  }
+
+  statisticsFrozen(name: string): boolean {
+    return this.#frozen.has(name);
+  }
+
+  /** Folds the statistics of the given passes into the running averages of what is not frozen, in that order. */
   updateRunning(slots: readonly number[]): void {
     const { gpu, running, batch } = this.#required();
     const count = 2 * this.#channels;
-    if (count === 0) return;
-    for (const slot of slots) updateRunning(gpu, { running, batch, count, slot, momentum: BATCHNORM_MOMENTUM });
+    const spans: { first: number; length: number }[] = [];
+    for (const half of [0, this.#channels]) {
+      for (const { name, channels, offset } of this.#statistics) {
+        if (this.#frozen.has(name)) continue;
+        const first = half + offset;
+        const last = spans.at(-1);
+        if (last && last.first + last.length === first) last.length += channels;
+        else spans.push({ first, length: channels });
+      }
+    }
+    for (const slot of slots) for (const span of spans) updateRunning(gpu, { running, batch, count, slot, ...span, momentum: BATCHNORM_MOMENTUM });
   }
 }
 

@@ -7,7 +7,7 @@ import { type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
 
 /** How a pass normalises. */
 export interface BatchnormMode {
-  /** True: statistics of the batch, recorded in the slots of this pass; false: running statistics. */
+  /** True: statistics of the batch, recorded in the slots of this pass; false (evaluation, frozen): running statistics, nothing recorded. */
   training: boolean;
   /** Contiguous equal slices of the batch, each normalised by its own statistics. */
   groups: number;
@@ -48,6 +48,7 @@ const op = defineOp<Attributes, Saved>({
   infer([x, gamma, beta, residual], { groups, training }) {
     const shape = (x as Tensor).shape;
     const channels = shape.at(-1);
+    if (shape.length < 2) throw new OpError({ code: "op/batchnorm", message: `batchnorm: x must be [n, ..., c], got ${shapeText(shape)}` });
     for (const [name, parameter] of [["gamma", gamma], ["beta", beta]] as const) {
       if (parameter?.shape.length !== 1 || parameter.shape[0] !== channels) {
         throw new OpError({ code: "op/batchnorm", message: `batchnorm: ${name} must be [${channels}] for x ${shapeText(shape)}, got ${shapeText(parameter?.shape ?? [])}` });
@@ -85,33 +86,32 @@ const op = defineOp<Attributes, Saved>({
   },
   backward(gradient, { inputs: [x, gamma, , residual], output, saved, attributes, needs, target }) {
     const input = x as Tensor;
-    const gradX = target(0);
-    const gradGamma = target(1);
-    const gradBeta = target(2);
-    const gradResidual = residual && needs[3] ? target(3) : undefined;
+    const [gradX, gradGamma, gradBeta, gradResidual] = [0, 1, 2, 3].map((i) => (needs[i] ? target(i) : undefined));
     batchnormBackward(input.gpu, {
       x: input.range,
       y: output.range,
       gradY: gradient.range,
       moments: saved.moments,
       gamma: (gamma as Tensor).range,
-      gradX: gradX.range,
-      gradGamma: gradGamma.range,
-      gradBeta: gradBeta.range,
+      gradX: gradX?.range,
+      gradGamma: gradGamma?.range,
+      gradBeta: gradBeta?.range,
       gradResidual: gradResidual?.range,
       shape: saved.shape,
       relu: attributes.relu,
       frozen: !attributes.training,
     });
-    const entries = [needs[0] ? gradX : undefined, needs[1] ? gradGamma : undefined, needs[2] ? gradBeta : undefined];
+    const entries = [gradX, gradGamma, gradBeta];
     return residual ? [...entries, gradResidual] : entries;
   },
 });
 
 /**
- * y = relu?((x - mean) / sqrt(var + eps) * gamma + beta (+ residual)), biased variance, PyTorch's BatchNorm2d.
+ * y = relu?((x - mean) / sqrt(var + eps) * gamma + beta (+ residual)), biased variance: PyTorch's BatchNorm1d for x [n, c]
+ * and [n, l, c], BatchNorm2d for [n, h, w, c].
  * @param x [n, ..., c]; groups cut n. In training the batch statistics (unbiased variance) are left in the slots
- * slot .. slot + groups - 1 of the network's arena; the running averages change only by updateRunning.
+ * slot .. slot + groups - 1 of the network's arena; the running averages change only by updateRunning. Otherwise the
+ * running averages are constants, and gradients flow to x, gamma and beta all the same.
  * Errors: OpError naming the argument.
  */
 export function batchnorm(x: Tensor, options: BatchnormOptions): Tensor {

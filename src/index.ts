@@ -78,6 +78,7 @@ export {
 
 // Reductions and shapes.
 export { argmax, logSumExp, max, mean, min, norm, type ReduceOptions, sum, variance } from "./ops/reduce.ts";
+export { gather, indexSelect, scatterAdd } from "./ops/gather.ts";
 export { reshape } from "./ops/reshape.ts";
 export { logSoftmax, softmax } from "./ops/softmax.ts";
 export { concat, expand, flip, pad, permute, slice, type SliceRange, split, stack, transpose } from "./ops/shape.ts";

@@ -22,6 +22,11 @@ export class Golden {
     return new Golden(name, tensors);
   }
 
+  /** All keys of the file. */
+  names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
   raw(key: string): StoredTensor {
     const tensor = this.#tensors.get(key);
     if (!tensor) throw new Error(`${this.name} has no tensor ${key}`);

@@ -34,6 +34,8 @@ export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { deconv2d, type Deconv2dOptions } from "./ops/deconv2d.ts";
 export { dropout, type DropoutOptions } from "./ops/dropout.ts";
 export { heatmapMse } from "./ops/heatmap_mse.ts";
+export { linear, type LinearOptions } from "./ops/linear.ts";
+export { matmul, type MatmulOptions } from "./ops/matmul.ts";
 export {
   maxpool,
   /** Window, step and border of a pooling. */

@@ -6,7 +6,8 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
-import { type AdapterClass, COLUMN_PADDING, type GemmForce, type GemmPlan, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
+import { adapterClass, padColumns, rowSlices, sumSlices } from "./gemm.ts";
+import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
 type ConvPhase = "conv" | "transposed";
@@ -106,36 +107,12 @@ const packKernel = defineKernel({
   },
 });
 
-const padColumnsKernel = defineKernel({
-  name: "gemm/pad_columns",
-  fragments: ["gemm/pad_columns.wgsl", "lib/grid.wgsl"],
-  buffers: { x: "read", y: "read_write" },
-  uniforms: { rows: "u32", columns: "u32", stride: "u32" },
-});
-
-const sumSlicesKernel = defineKernel({
-  name: "reduce/sum_slices",
-  fragments: ["reduce/sum_slices.wgsl", "lib/grid.wgsl"],
-  buffers: { x: "read", y: "read_write" },
-  uniforms: { count: "u32", slices: "u32" },
-});
-
 const columnSumKernel = defineKernel({
   name: "reduce/column_partials",
   fragments: ["reduce/column_partials.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
   buffers: { x: "read", partials: "read_write" },
   uniforms: { rows: "u32", columns: "u32", chunks: "u32" },
 });
-
-/** What the planner needs to know of this device. */
-export function adapterClass(gpu: Gpu): AdapterClass {
-  return {
-    software: gpu.info.kind !== "hardware",
-    subgroupSize: gpu.features.has("subgroups") ? gpu.info.subgroupSize : undefined,
-    maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
-    maxWorkgroups: gpu.limits.maxComputeWorkgroupsPerDimension,
-  };
-}
 
 /** The kernel's uniforms: what A gathers from and what C scatters to, which a transposed product swaps. */
 function uniformsOf(shape: ConvShape, phase: ConvPhase) {
@@ -158,16 +135,6 @@ function uniformsOf(shape: ConvShape, phase: ConvPhase) {
     row_offset: 0,
     splits: 1,
   };
-}
-
-/** Row tiles of a product as one or more dispatches: a grid axis carries at most 65 535 workgroups. */
-function rowSlices(rows: number, plan: GemmPlan, adapter: AdapterClass): { offset: number; count: number }[] {
-  const tiles = Math.ceil(rows / plan.tileRows);
-  const slices: { offset: number; count: number }[] = [];
-  for (let offset = 0; offset < tiles; offset += adapter.maxWorkgroups) {
-    slices.push({ offset, count: Math.min(adapter.maxWorkgroups, tiles - offset) });
-  }
-  return slices;
 }
 
 interface PixelsCall {
@@ -221,17 +188,6 @@ function paritiesToRun({ kernelH, kernelW, strideH, strideW, padH, padW }: ConvS
     if (firstH < kernelH && firstW < kernelW) count = z + 1;
   }
   return count;
-}
-
-/** A copy of B whose rows are COLUMN_PADDING elements longer. */
-function padColumns(gpu: Gpu, { b, rows, columns }: { b: BufferRange; rows: number; columns: number }): BufferRange {
-  const padded = gpu.allocate(4 * rows * (columns + COLUMN_PADDING), "padded columns");
-  gpu.run(padColumnsKernel, {
-    buffers: { x: b, y: padded },
-    uniforms: { rows, columns, stride: columns + COLUMN_PADDING },
-    workgroups: linearGrid(rows * columns, 64),
-  });
-  return padded;
 }
 
 /** Weights in the order in which a transposed product reads them: phases, reversed taps, [from, to] channels. */
@@ -302,10 +258,7 @@ export function convGradWeight(
       flops: convFlops(shape) / slices.length,
     });
   }
-  if (splits > 1) {
-    const count = rows * shape.outC;
-    gpu.run(sumSlicesKernel, { buffers: { x: partial, y: gradW }, uniforms: { count, slices: splits }, workgroups: linearGrid(count, 64) });
-  }
+  if (splits > 1) sumSlices(gpu, { x: partial, out: gradW, count: rows * shape.outC, slices: splits });
 }
 
 /**
@@ -342,5 +295,5 @@ export function columnSum(gpu: Gpu, { x, out, rows, columns }: { x: BufferRange;
   const chunks = Math.max(1, Math.min(256, Math.ceil(rows / 64)));
   const partials = gpu.allocate(4 * chunks * columns, "column partials");
   gpu.run(columnSumKernel, { buffers: { x, partials }, uniforms: { rows, columns, chunks }, workgroups: linearGrid(chunks * columns, 64) });
-  gpu.run(sumSlicesKernel, { buffers: { x: partials, y: out }, uniforms: { count: columns, slices: chunks }, workgroups: linearGrid(columns, 64) });
+  sumSlices(gpu, { x: partials, out, count: columns, slices: chunks });
 }

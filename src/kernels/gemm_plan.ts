@@ -100,12 +100,12 @@ export function wantsPaddedColumns(problem: GemmProblem, plan: GemmPlan): boolea
 export const COLUMN_PADDING = 16;
 
 /**
- * How many slices the depth of a weight gradient is cut into: enough workgroups to fill the device, at least
- * MIN_SLICE pixels a slice, and one slice where the product alone fills it.
+ * How many slices the depth of a product is cut into: enough workgroups to fill the device, at least
+ * MIN_SLICE of depth a slice, and one slice where the product alone fills it.
  */
 export function planSplits(problem: GemmProblem, plan: GemmPlan, adapter: AdapterClass, force?: GemmForce): number {
   if (force?.splits) return force.splits;
-  const groups = Math.ceil(problem.rows / plan.tileRows) * Math.ceil(problem.columns / plan.tileColumns);
+  const groups = problem.batch * Math.ceil(problem.rows / plan.tileRows) * Math.ceil(problem.columns / plan.tileColumns);
   const wanted = adapter.software ? 16 : 1056;
   const minSlice = 256;
   return Math.max(1, Math.min(Math.floor(wanted / groups), Math.floor(problem.depth / minSlice), 64));

@@ -33,6 +33,7 @@ export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batc
 export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { deconv2d, type Deconv2dOptions } from "./ops/deconv2d.ts";
 export { dropout, type DropoutOptions } from "./ops/dropout.ts";
+export { groupNorm, type GroupNormOptions, layerNorm, type LayerNormOptions } from "./ops/group_norm.ts";
 export { heatmapMse } from "./ops/heatmap_mse.ts";
 export { linear, type LinearOptions } from "./ops/linear.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul.ts";
@@ -105,6 +106,8 @@ export {
   type ConvFacts,
   Deconv2d,
   EVALUATION,
+  GroupNorm,
+  LayerNorm,
   type Pass,
 } from "./nn/layers.ts";
 export { readStateDict, writeStateDict } from "./nn/state_dict.ts";

@@ -2,6 +2,7 @@
 import { batchnorm } from "../ops/batchnorm.ts";
 import { conv2d } from "../ops/conv2d.ts";
 import { deconv2d } from "../ops/deconv2d.ts";
+import { groupNorm, layerNorm } from "../ops/group_norm.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { constant, type Initialiser } from "./init.ts";
 import type { ParameterStore } from "./store.ts";
@@ -97,5 +98,37 @@ export class Batchnorm {
 
   forward(x: Tensor, pass: Pass, tail: { relu?: boolean; residual?: Tensor } = {}): Tensor {
     return batchnorm(x, { gamma: this.#gamma(), beta: this.#beta(), place: this.#place(), ...pass, training: pass.training && !this.frozen, ...tail });
+  }
+}
+
+/** Normalisation of [n, ..., c] over the pixels and the channels of a group, sample by sample. */
+export class GroupNorm {
+  readonly #gamma;
+  readonly #beta;
+  readonly #groups: number;
+
+  constructor(store: ParameterStore, name: string, { channels, groups }: { channels: number; groups: number }) {
+    this.#gamma = store.declare({ name: `${name}.weight`, shape: [channels], kind: "vector", initialise: constant(1) });
+    this.#beta = store.declare({ name: `${name}.bias`, shape: [channels], kind: "vector", initialise: constant(0) });
+    this.#groups = groups;
+  }
+
+  forward(x: Tensor): Tensor {
+    return groupNorm(x, { groups: this.#groups, gamma: this.#gamma(), beta: this.#beta() });
+  }
+}
+
+/** Normalisation of [..., c] over the last axis. */
+export class LayerNorm {
+  readonly #gamma;
+  readonly #beta;
+
+  constructor(store: ParameterStore, name: string, channels: number) {
+    this.#gamma = store.declare({ name: `${name}.weight`, shape: [channels], kind: "vector", initialise: constant(1) });
+    this.#beta = store.declare({ name: `${name}.bias`, shape: [channels], kind: "vector", initialise: constant(0) });
+  }
+
+  forward(x: Tensor): Tensor {
+    return layerNorm(x, { gamma: this.#gamma(), beta: this.#beta() });
   }
 }

@@ -76,3 +76,22 @@ test("replaying makes no buffer, no bind group, no pipeline, and reads nothing",
   expect(counts[1]).toEqual(counts[0]);
   recording.dispose();
 });
+
+test("a look at the views changes nothing and shows what the coming step would see", async () => {
+  const batch = 3;
+  const [looked, plain] = [tinyTrainer(gpu, { batch }), tinyTrainer(gpu, { batch })];
+  for (const { prepare, work } of [looked, plain]) {
+    prepare(0);
+    gpu.scope(work);
+    prepare(1);
+  }
+  const before = gpu.memory.liveBytes;
+  const { slices, images, targets, predictions, batch: each } = await looked.method.inspect();
+  expect(gpu.memory.liveBytes).toBe(before);
+  expect({ slices, each }).toEqual({ slices: ["labelled", "hard view"], each: batch });
+  expect(images).toHaveLength(2 * batch * 32 * 32 * 3);
+  for (const maps of [targets, predictions]) expect(maps).toHaveLength(2 * batch * 8 * 8 * 17);
+  expect(Math.max(...targets.subarray(0, targets.length / 2))).toBeGreaterThan(0.5); // Gaussians at labelled joints
+  for (const { work } of [looked, plain]) gpu.scope(work);
+  expect(await looked.state()).toEqual(await plain.state());
+});

@@ -1,12 +1,12 @@
 // y[i] = value.
-// i: element. Layout: flat f32. Grid: any; every invocation takes a span.
+// i: element. Layout: flat Elem. Grid: any; every invocation takes a span.
 const WORKGROUP: u32 = 64u; // spec
 struct Params { count: u32, value: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<Elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let span = span_of(group, groups, lane, WORKGROUP);
-  for (var i = span.first; i < params.count; i += span.stride) { y[i] = params.value; }
+  for (var i = span.first; i < params.count; i += span.stride) { y[i] = Elem(params.value); }
 }

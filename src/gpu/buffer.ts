@@ -4,6 +4,7 @@
  * different times, on one device buffer.
  */
 import { GpuError } from "../error.ts";
+import type { ElementType } from "./wgsl.ts";
 
 /** A buffer of the device, never handed out below src/gpu. */
 export interface DeviceBuffer {
@@ -12,18 +13,29 @@ export interface DeviceBuffer {
   readonly bytes: number;
 }
 
+/** What an allocation is for. */
+export interface AllocationFacts {
+  label: string;
+  persistent: boolean;
+  /** How its numbers are stored; f32, or any words of four bytes, where absent. */
+  element?: ElementType;
+}
+
 /** One owned piece of memory. `buffer` is undefined after release, so that a late use is found at once. */
 export class Allocation {
   buffer: DeviceBuffer | undefined;
   readonly bytes: number;
   readonly label: string;
   readonly persistent: boolean;
+  /** Every kernel that this is bound to is compiled for it. */
+  readonly element: ElementType;
 
-  constructor(buffer: DeviceBuffer, facts: { bytes: number; label: string; persistent: boolean }) {
+  constructor(buffer: DeviceBuffer, facts: AllocationFacts & { bytes: number }) {
     this.buffer = buffer;
     this.bytes = facts.bytes;
     this.label = facts.label;
     this.persistent = facts.persistent;
+    this.element = facts.element ?? "f32";
   }
 }
 
@@ -101,7 +113,7 @@ export class Memory {
     else this.#free.set(buffer.bytes, [buffer]);
   }
 
-  allocate(bytes: number, facts: { label: string; persistent: boolean }): Allocation {
+  allocate(bytes: number, facts: AllocationFacts): Allocation {
     const buffer = this.acquireBuffer(Math.max(bytes, 4), facts.label);
     this.#statistics.live++;
     this.#statistics.liveBytes += bytes;

@@ -5,10 +5,10 @@
  */
 import { GpuError } from "../error.ts";
 import type { BufferRange, Memory } from "./buffer.ts";
-import { type BufferRecord, type Kernel, type LinkedKernel, linkKernel, linkKey, packUniforms, type UniformRecord } from "./kernel.ts";
+import { type BufferRecord, elementTypesOf, type Kernel, type LinkedKernel, linkKernel, linkKey, packUniforms, type UniformRecord } from "./kernel.ts";
 import { releaseComputePass } from "./native.ts";
 import type { Profiler } from "./profile.ts";
-import type { ElementType, Spec } from "./wgsl.ts";
+import type { ElementTypes, Spec } from "./wgsl.ts";
 
 /** Dispatches per submit. One queue.submit costs tens of microseconds, an idle device costs more. */
 export const SEGMENT_DISPATCHES = 96;
@@ -19,7 +19,6 @@ export interface Dispatch<B extends BufferRecord, U extends UniformRecord> {
   buffers: Readonly<Record<keyof B & string, BufferRange>>;
   uniforms: Readonly<Record<keyof U & string, number>>;
   spec?: Spec;
-  element?: ElementType;
   workgroups: readonly [number, number, number];
   /** Direct-count operations of the dispatch, for the profile table. */
   flops?: number;
@@ -80,11 +79,11 @@ export class Commands {
   }
 
   /** Links, checks and compiles a kernel on first use. */
-  compile(kernel: Kernel, spec: Spec | undefined, element: ElementType): CompiledKernel {
-    const key = linkKey(kernel, spec, element);
+  compile(kernel: Kernel, spec: Spec | undefined, elements?: ElementTypes): CompiledKernel {
+    const key = linkKey(kernel, spec, elements);
     const known = this.#compiled.get(key);
     if (known) return known;
-    const linked = linkKernel(kernel, spec, element);
+    const linked = linkKernel(kernel, spec, elements);
     const module = this.device.createShaderModule({ code: linked.code, label: kernel.name });
     // Without validation an invalid module brings the process down at pipeline creation: stop here.
     this.check();
@@ -139,8 +138,9 @@ export class Commands {
 
   /** Encodes one dispatch into the open pass. */
   run<B extends BufferRecord, U extends UniformRecord>(kernel: Kernel<B, U>, dispatch: Dispatch<B, U>): void {
-    const compiled = this.compile(kernel, dispatch.spec, dispatch.element ?? "f32");
     const ranges = Object.keys(kernel.buffers).map((name) => dispatch.buffers[name as keyof B & string]);
+    const mixed = ranges.some(({ allocation }) => allocation.element !== "f32");
+    const compiled = this.compile(kernel, dispatch.spec, mixed ? elementTypesOf(kernel, ranges.map(({ allocation }) => allocation.element)) : undefined);
     for (const count of dispatch.workgroups) {
       if (!(count >= 1 && count <= this.#maxWorkgroups)) {
         throw new Error(`kernel ${kernel.name}: workgroups [${dispatch.workgroups.join(", ")}] outside 1..${this.#maxWorkgroups}`);

@@ -14,10 +14,12 @@ import type { BufferRecord, Kernel, UniformRecord } from "./kernel.ts";
 import { type AdapterInfo, type DeviceMode, openNativeDevice, type NativeDevice } from "./native.ts";
 import { type ProfileRow, Profiler } from "./profile.ts";
 import { Recording } from "./record.ts";
+import type { ElementType } from "./wgsl.ts";
 
 export type { BufferRange, MemoryStatistics } from "./buffer.ts";
 export type { ProfileRow } from "./profile.ts";
 export type { Recording } from "./record.ts";
+export type { ElementType } from "./wgsl.ts";
 
 /** What openDevice takes; both default to the environment (`ADAPTER`, `LIMBER_MODE`). */
 export interface OpenOptions {
@@ -79,15 +81,27 @@ export class Gpu {
   }
 
   /** Memory that lives until the enclosing scope ends (or until `free`, outside of scopes). */
-  allocate(bytes: number, label: string): BufferRange {
-    const allocation = this.#memory.allocate(bytes, { label, persistent: false });
+  allocate(bytes: number, label: string, { element = "f32" }: { element?: ElementType } = {}): BufferRange {
+    if (element === "f16") this.requireHalf();
+    const allocation = this.#memory.allocate(bytes, { label, persistent: false, element });
     this.#scopes.at(-1)?.add(allocation);
     return { allocation, offset: 0, bytes };
   }
 
   /** Memory that lives until `free`: parameters, optimiser state, step inputs. */
-  persistent(bytes: number, label: string): BufferRange {
-    return { allocation: this.#memory.allocate(bytes, { label, persistent: true }), offset: 0, bytes };
+  persistent(bytes: number, label: string, { element = "f32" }: { element?: ElementType } = {}): BufferRange {
+    if (element === "f16") this.requireHalf();
+    return { allocation: this.#memory.allocate(bytes, { label, persistent: true, element }), offset: 0, bytes };
+  }
+
+  /** Fails where the adapter cannot store half floats. Errors: GpuError naming the adapter. */
+  requireHalf(): void {
+    if (this.features.has("shader-f16")) return;
+    throw new GpuError({
+      code: "gpu/no-f16",
+      message: `adapter ${this.info.description || this.info.device} has no shader-f16: it cannot store half floats`,
+      fix: "set PRECISION=fp32, or choose another driver (ADAPTER)",
+    });
   }
 
   /** Persistent memory filled from the host. */

@@ -3,7 +3,7 @@
  * with their scalar type. The record is held against the linked WGSL when the kernel is first used; the WGSL is the truth.
  */
 import { GpuError } from "../error.ts";
-import { type ElementType, link, type Reflection, reflect, type Spec } from "./wgsl.ts";
+import { type ElementType, type ElementTypes, link, type Reflection, reflect, type Spec } from "./wgsl.ts";
 
 export type BufferAccess = "read" | "read_write";
 export type UniformType = "u32" | "i32" | "f32";
@@ -46,13 +46,13 @@ function mismatch(kernel: Kernel, detail: string): GpuError {
 }
 
 /** The cache key of one specialisation. */
-export function linkKey(kernel: Kernel, spec: Spec | undefined, element: ElementType): string {
-  return `${kernel.name}|${element}|${kernel.fragments.join("+")}|${spec ? JSON.stringify(spec) : ""}`;
+export function linkKey(kernel: Kernel, spec: Spec | undefined, elements?: ElementTypes): string {
+  return `${kernel.name}|${elements ? JSON.stringify(elements) : ""}|${kernel.fragments.join("+")}|${spec ? JSON.stringify(spec) : ""}`;
 }
 
 /** Links a kernel and checks its record against the WGSL. Errors: any difference, by name. */
-export function linkKernel(kernel: Kernel, spec: Spec | undefined, element: ElementType): LinkedKernel {
-  const code = link(kernel.fragments, { element, ...(spec ? { spec } : {}) });
+export function linkKernel(kernel: Kernel, spec?: Spec, elements?: ElementTypes): LinkedKernel {
+  const code = link(kernel.fragments, { ...(elements ? { elements } : {}), ...(spec ? { spec } : {}) });
   const reflection = reflect(code);
   const declared = new Map(reflection.bindings.map((binding) => [binding.name, binding]));
 
@@ -78,12 +78,37 @@ export function linkKernel(kernel: Kernel, spec: Spec | undefined, element: Elem
     if (expected !== actual) throw mismatch(kernel, `uniforms differ: shader {${actual}}, record {${expected}}`);
   }
   return {
-    key: linkKey(kernel, spec, element),
+    key: linkKey(kernel, spec, elements),
     code,
     reflection,
     bufferBindings,
     uniformBytes: uniform ? Math.ceil((names.length * 4) / 16) * 16 : 0,
   };
+}
+
+const aliasCache = new Map<string, ReadonlyMap<string, string>>();
+
+/**
+ * What a kernel's storage aliases stand for, given how the bound buffers store their numbers (in the record's order).
+ * Errors: GpuError naming the buffer whose type the shader does not take, or that differs from another of its alias.
+ */
+export function elementTypesOf(kernel: Kernel, stored: readonly ElementType[]): ElementTypes {
+  const key = kernel.fragments.join("+");
+  let aliases = aliasCache.get(key);
+  if (!aliases) aliasCache.set(key, (aliases = reflect(link(kernel.fragments)).aliases));
+  const elements: Record<string, ElementType> = {};
+  Object.keys(kernel.buffers).forEach((name, i) => {
+    const alias = aliases.get(name);
+    const expected = alias === undefined ? "f32" : (elements[alias] ??= stored[i] as ElementType);
+    if (stored[i] === expected) return;
+    const wanted = alias === undefined ? "words of four bytes" : `${expected} like the other buffers of type ${alias}`;
+    throw new GpuError({
+      code: "gpu/element-type",
+      message: `kernel ${kernel.name}: buffer "${name}" must hold ${wanted}, got ${stored[i]}`,
+      fix: "cast the tensor first",
+    });
+  });
+  return elements;
 }
 
 /** Packs uniforms in the record's order; every member is four bytes. */

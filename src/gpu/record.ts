@@ -107,8 +107,8 @@ export class Recording {
   #place(range: BufferRange): BufferRange {
     const slot = this.plan.slots.get(range.allocation);
     if (slot === undefined) return range;
-    const { bytes, label, persistent } = range.allocation;
-    const allocation: Allocation = { buffer: this.#slots[slot], bytes, label, persistent };
+    const { bytes, label, persistent, element } = range.allocation;
+    const allocation: Allocation = { buffer: this.#slots[slot], bytes, label, persistent, element };
     return { ...range, allocation };
   }
 

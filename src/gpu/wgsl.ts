@@ -10,8 +10,14 @@ import { GpuError } from "../error.ts";
 /** Values for `const NAME: type = value; // spec` lines, by name. */
 export type Spec = Readonly<Record<string, number | boolean>>;
 
-/** Storage type of activations: what `Elem` stands for. */
+/** How numbers are stored; shaders always compute in f32. For buffers of integers it is "f32" too: words of four bytes. */
 export type ElementType = "f32" | "f16";
+
+/**
+ * What the storage aliases of a program stand for: `Elem`, or where a kernel may mix types `ElemA`, `ElemB`, ...; f32 where
+ * absent. All buffers of one alias are of one type.
+ */
+export type ElementTypes = Readonly<Record<string, ElementType>>;
 
 const SHADER_FOLDER = fileURLToPath(new URL("../../shaders/", import.meta.url));
 const fragmentCache = new Map<string, string>();
@@ -71,14 +77,14 @@ function applySpec(code: string, spec: Spec): string {
 }
 
 /** Links fragments into one WGSL module. Errors: a missing file, or a spec key that does not fit. */
-export function link(fragments: readonly string[], options: { spec?: Spec; element?: ElementType } = {}): string {
-  const element = options.element ?? "f32";
+export function link(fragments: readonly string[], options: { spec?: Spec; elements?: ElementTypes } = {}): string {
+  const { elements = {} } = options;
   const body = applySpec(fragments.map(readFragment).join("\n"), options.spec ?? {});
   const enables: string[] = [];
-  if (element === "f16") enables.push("enable f16;");
+  const aliases = [...new Set(body.match(/\bElem[A-Z]?\b/g) ?? [])].map((name) => `alias ${name} = ${elements[name] ?? "f32"};\n`);
+  if (aliases.some((alias) => alias.endsWith("f16;\n"))) enables.push("enable f16;");
   if (/\bsubgroup[A-Z]\w*\s*\(|builtin\(subgroup_/.test(body)) enables.push("enable subgroups;");
-  const alias = /\bElem\b/.test(body) ? `alias Elem = ${element};\n` : "";
-  return `${enables.join("\n")}${enables.length > 0 ? "\n" : ""}${alias}${body}`;
+  return `${enables.join("\n")}${enables.length > 0 ? "\n" : ""}${aliases.join("")}${body}`;
 }
 
 /** One binding of a module, as its text declares it. */
@@ -93,6 +99,8 @@ export interface Reflection {
   bindings: ReflectedBinding[];
   /** Members of `struct Params` in order; empty where a module has no uniforms. */
   params: { name: string; type: string }[];
+  /** The alias of each storage buffer that has one, by the buffer's name. */
+  aliases: ReadonlyMap<string, string>;
   usesSubgroups: boolean;
 }
 
@@ -100,15 +108,17 @@ export interface Reflection {
 export function reflect(code: string): Reflection {
   const plain = code.replace(/\/\/[^\n]*/g, "");
   const bindings: ReflectedBinding[] = [];
-  const binding = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(uniform|storage)\s*(?:,\s*(read_write|read)\s*)?>\s*(\w+)\s*:/g;
+  const binding = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(uniform|storage)\s*(?:,\s*(read_write|read)\s*)?>\s*(\w+)\s*:\s*(?:array<(Elem[A-Z]?)>)?/g;
+  const aliases = new Map<string, string>();
   for (const match of plain.matchAll(binding)) {
     const access = match[2] === "uniform" ? "uniform" : match[3] === "read_write" ? "read_write" : "read";
     bindings.push({ index: Number(match[1]), name: match[4] as string, access });
+    if (match[5]) aliases.set(match[4] as string, match[5]);
   }
   const struct = /struct Params\s*\{([^}]*)\}/.exec(plain);
   const params = [...(struct?.[1] ?? "").matchAll(/(\w+)\s*:\s*([\w<>]+)/g)].map((match) => ({
     name: match[1] as string,
     type: match[2] as string,
   }));
-  return { bindings, params, usesSubgroups: code.includes("enable subgroups;") };
+  return { bindings, params, aliases, usesSubgroups: code.includes("enable subgroups;") };
 }

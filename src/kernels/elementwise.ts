@@ -34,11 +34,12 @@ export function bindingParts(gpu: Gpu, bytes: number): { offset: number; bytes: 
   return parts;
 }
 
-/** out[i] = value, for f32 (a u32 buffer may be filled with 0). */
+/** out[i] = value, for f32 and f16 (a u32 buffer may be filled with 0). */
 export function fill(gpu: Gpu, { out, count, value }: { out: BufferRange; count: number; value: number }): void {
-  for (const part of bindingParts(gpu, 4 * count)) {
+  const each = out.allocation.element === "f16" ? 2 : 4;
+  for (const part of bindingParts(gpu, each * count)) {
     const y = { allocation: out.allocation, offset: out.offset + part.offset, bytes: part.bytes };
-    gpu.run(fillKernel, { buffers: { y }, uniforms: { count: part.bytes / 4, value }, workgroups: spanGrid(gpu, part.bytes / 4) });
+    gpu.run(fillKernel, { buffers: { y }, uniforms: { count: part.bytes / each, value }, workgroups: spanGrid(gpu, part.bytes / each) });
   }
 }
 
@@ -47,6 +48,18 @@ export function addInto(gpu: Gpu, { a, b, out, count }: { a: BufferRange; b: Buf
   const workgroups = spanGrid(gpu, count);
   if (b) gpu.run(addKernel, { buffers: { a, b, y: out }, uniforms: { count }, workgroups, flops: count });
   else gpu.run(copyKernel, { buffers: { x: a, y: out }, uniforms: { count }, workgroups });
+}
+
+const castKernel = defineKernel({
+  name: "elementwise/cast",
+  fragments: ["elementwise/cast.wgsl", "lib/span.wgsl"],
+  buffers: { x: "read", y: "read_write" },
+  uniforms: { count: "u32" },
+});
+
+/** out[i] = x[i] between storage types, rounded to the nearest. */
+export function castInto(gpu: Gpu, { x, out, count }: { x: BufferRange; out: BufferRange; count: number }): void {
+  gpu.run(castKernel, { buffers: { x, y: out }, uniforms: { count }, workgroups: spanGrid(gpu, count) });
 }
 
 const storeRowKernel = defineKernel({

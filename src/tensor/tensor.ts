@@ -1,9 +1,14 @@
 /** Tensors: a shape over a range of GPU memory. No arithmetic here; ops are in src/ops. */
 import { OpError } from "../error.ts";
-import type { BufferRange, Gpu } from "../gpu/device.ts";
+import type { BufferRange, ElementType, Gpu } from "../gpu/device.ts";
 
-/** Number type of a tensor's elements. */
-export type DType = "f32" | "u32" | "i32";
+/** Number type of a tensor's elements; f16 is a way to store activations, all arithmetic is f32. */
+export type DType = "f32" | "f16" | "u32" | "i32";
+
+/** How a type is stored, as far as kernels choose by it. */
+export function elementOf(dtype: DType): ElementType {
+  return dtype === "f16" ? "f16" : "f32";
+}
 
 export type Shape = readonly number[];
 
@@ -26,9 +31,9 @@ export function shapeText(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
 
-/** Bytes of a contiguous tensor. */
-export function byteCount(shape: Shape): number {
-  return 4 * elementCount(shape);
+/** Bytes of a contiguous tensor, a multiple of 4: what WebGPU binds. */
+export function byteCount(shape: Shape, dtype: DType = "f32"): number {
+  return dtype === "f16" ? 4 * Math.ceil(elementCount(shape) / 2) : 4 * elementCount(shape);
 }
 
 /** A dense array on the device, row-major; images and features are [n, h, w, c]. */
@@ -64,38 +69,33 @@ export class Tensor {
 
   /** Elements on the host, after everything queued so far. For results and tests, not for a training step. */
   async toArray(): Promise<Float32Array> {
-    return this.gpu.readFloats(this.range);
+    if (this.dtype !== "f16") return this.gpu.readFloats(this.range);
+    return Float32Array.from(new Float16Array(await this.gpu.read(this.range), 0, this.size));
   }
 }
 
 /** An uninitialised tensor in the current scope; whoever asks for it fills it completely. */
 export function emptyTensor(gpu: Gpu, shape: Shape, options: { label?: string; dtype?: DType } = {}): Tensor {
-  const label = options.label ?? "tensor";
-  return new Tensor(gpu, { shape, range: gpu.allocate(byteCount(shape), label), label, ...(options.dtype ? { dtype: options.dtype } : {}) });
+  const { label = "tensor", dtype = "f32" } = options;
+  return new Tensor(gpu, { shape, range: gpu.allocate(byteCount(shape, dtype), label, { element: elementOf(dtype) }), label, dtype });
 }
 
-/** A persistent tensor with host values (or uninitialised): parameters, step inputs, test data. */
+/** A persistent tensor with host values (or uninitialised): parameters, step inputs, test data. As f16 they are rounded. */
 export function persistentTensor(
   gpu: Gpu,
   shape: Shape,
   options: { data?: Float32Array | Uint32Array | Int32Array; label?: string; requiresGradient?: boolean; dtype?: DType } = {},
 ): Tensor {
-  const label = options.label ?? "tensor";
-  const { data } = options;
+  const { data, label = "tensor", dtype = "f32" } = options;
   if (data && data.length !== elementCount(shape)) {
     throw new OpError({
       code: "op/data-length",
       message: `tensor "${label}" of shape ${shapeText(shape)} needs ${elementCount(shape)} values, got ${data.length}`,
     });
   }
-  const range = data ? gpu.upload(data, label) : gpu.persistent(byteCount(shape), label);
-  return new Tensor(gpu, {
-    shape,
-    range,
-    label,
-    requiresGradient: options.requiresGradient ?? false,
-    ...(options.dtype ? { dtype: options.dtype } : {}),
-  });
+  const range = gpu.persistent(byteCount(shape, dtype), label, { element: elementOf(dtype) });
+  if (data) gpu.write(range, dtype === "f16" ? new Uint8Array(Float16Array.from(data).buffer) : data);
+  return new Tensor(gpu, { shape, range, label, dtype, requiresGradient: options.requiresGradient ?? false });
 }
 
 /** Batch rows [first, first + count) of a tensor, without a copy. The offset must satisfy the adapter's alignment. */
@@ -107,7 +107,7 @@ export function batchView(tensor: Tensor, first: number, count: number): Tensor 
       message: `batchView: rows ${first}..${first + count} of a tensor of shape ${shapeText(tensor.shape)}`,
     });
   }
-  const bytes = byteCount(rest);
+  const bytes = (tensor.dtype === "f16" ? 2 : 4) * elementCount(rest);
   const { allocation, offset } = tensor.range;
   const start = offset + first * bytes;
   const alignment = tensor.gpu.limits.minStorageBufferOffsetAlignment;
@@ -120,7 +120,7 @@ export function batchView(tensor: Tensor, first: number, count: number): Tensor 
   }
   return new Tensor(tensor.gpu, {
     shape: [count, ...rest],
-    range: { allocation, offset: start, bytes: count * bytes },
+    range: { allocation, offset: start, bytes: byteCount([count, ...rest], tensor.dtype) },
     dtype: tensor.dtype,
     label: `${tensor.label}[${first}..]`,
   });

@@ -5,7 +5,7 @@ const fill = { name: "test/fill", fragments: ["elementwise/fill.wgsl", "lib/grid
 
 test("a record that differs from the shader is refused with the difference", () => {
   const link = (buffers: Record<string, "read" | "read_write">, uniforms: Record<string, "u32" | "f32">) => () =>
-    linkKernel(defineKernel({ ...fill, buffers, uniforms }), undefined, "f32");
+    linkKernel(defineKernel({ ...fill, buffers, uniforms }));
   const uniforms = { count: "u32", value: "f32" } as const;
   expect(link({ y: "read_write" }, uniforms)).not.toThrow();
   expect(link({ z: "read_write" }, uniforms)).toThrow(/no storage buffer "z"/);

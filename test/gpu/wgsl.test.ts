@@ -10,7 +10,8 @@ test("the linker writes enables, the storage alias and the spec constants, and n
   const code = link(["elementwise/add.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"], { spec: { WORKGROUP: 128 } });
   expect(code.startsWith("alias Elem = f32;\n")).toBe(true);
   expect(code).toContain("const WORKGROUP: u32 = 128u; // spec");
-  expect(link(["elementwise/add.wgsl"], { element: "f16" })).toStartWith("enable f16;\nalias Elem = f16;\n");
+  expect(link(["elementwise/add.wgsl"], { elements: { Elem: "f16" } })).toStartWith("enable f16;\nalias Elem = f16;\n");
+  expect(link(["elementwise/cast.wgsl"], { elements: { ElemX: "f16" } })).toStartWith("enable f16;\nalias ElemX = f16;\nalias ElemY = f32;\n");
   expect(link(["gemm/core_lanes.wgsl"], {})).toStartWith("enable subgroups;\n");
 });
 

@@ -120,7 +120,13 @@ export {
 } from "./models/resnet.ts";
 
 // Training: optimiser, methods, steps that are recorded and replayed, whole runs.
-export { Adam } from "./optim/adam.ts";
+export { Adam, type AdamOptions } from "./optim/adam.ts";
+export { clipValues, NormClip } from "./optim/clip.ts";
+export type { Optimiser, OptimiserArenas, ParameterGroup } from "./optim/optimiser.ts";
+export { Rmsprop, type RmspropOptions } from "./optim/rmsprop.ts";
+export { cosineSchedule, linearSchedule, multiStepSchedule, productSchedule, type Schedule, sequenceSchedule } from "./optim/schedule.ts";
+export { Sgd, type SgdOptions } from "./optim/sgd.ts";
+export { equalShares, risingDecay, WeightAverage } from "./optim/weight_average.ts";
 export type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "./methods/method.ts";
 export {
   PoseCons,

@@ -39,7 +39,7 @@ export interface Optimiser {
 }
 
 /** An arena of zeros of the parameters' layout. */
-export function zeroArena(gpu: Gpu, { parameters }: OptimiserArenas, label: string): BufferRange {
+export function zeroArena(gpu: Gpu, { parameters }: Pick<OptimiserArenas, "parameters">, label: string): BufferRange {
   const range = gpu.persistent(parameters.bytes, label);
   fill(gpu, { out: range, count: parameters.bytes / 4, value: 0 });
   return range;

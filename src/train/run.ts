@@ -13,6 +13,7 @@ import type { TrainingMethod } from "../methods/method.ts";
 import { buildNetwork } from "../models/build.ts";
 import type { PoseResnet } from "../models/pose_resnet.ts";
 import { Adam } from "../optim/adam.ts";
+import { multiStepSchedule } from "../optim/schedule.ts";
 import { skeletonFor } from "../pose/skeleton.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { openTrainingData, prepareData, readPersons, SampleSource } from "./data.ts";
@@ -25,9 +26,8 @@ import { collectTensors, restoreTensors } from "./state.ts";
 import { StepRunner } from "./step_runner.ts";
 
 /** Learning rate of an epoch: multiplied by the factor once for every milestone that has passed. */
-export function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number): number {
-  const passed = TRAIN.LR_STEP.filter((milestone) => milestone <= epoch).length;
-  return TRAIN.LR * TRAIN.LR_FACTOR ** passed;
+function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number): number {
+  return TRAIN.LR * multiStepSchedule({ milestones: TRAIN.LR_STEP, factor: TRAIN.LR_FACTOR })(epoch);
 }
 
 function buildMethod(network: PoseResnet, config: ResolvedConfig, source: SampleSource): TrainingMethod & { readonly passes: number } {

@@ -6,35 +6,38 @@ import type { StoredTensor } from "../interop/safetensors.ts";
 import { buildNetwork } from "../models/build.ts";
 import type { PoseResnet } from "../models/pose_resnet.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/state_dict.ts";
-import type { Adam } from "../optim/adam.ts";
+import type { Optimiser } from "../optim/optimiser.ts";
 import { loadCheckpointFile } from "./checkpoint.ts";
 
 const MODEL = "model.";
-const MOMENTS = ["adam.m.", "adam.v."] as const;
 
 function prefixed(prefix: string, tensors: ReadonlyMap<string, StoredTensor>): [string, StoredTensor][] {
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
 }
 
-/** Weights, running statistics and, with an optimiser, its moments. */
-export async function collectTensors(network: PoseResnet, adam?: Adam): Promise<Map<string, StoredTensor>> {
+/** Names of an optimiser's state in a checkpoint begin so: "adam.m.", "adam.v.", "sgd.velocity.". */
+function statePrefix({ name }: Optimiser, key: string): string {
+  return `${name}.${key}.`;
+}
+
+/** Weights, running statistics and, with an optimiser, its state. */
+export async function collectTensors(network: PoseResnet, optimiser?: Optimiser): Promise<Map<string, StoredTensor>> {
   const { store } = network;
   const tensors = new Map(prefixed(MODEL, await readStateDict(store)));
-  if (adam) {
-    for (const [i, prefix] of MOMENTS.entries()) {
-      for (const [name, tensor] of prefixed(prefix, await readArena(store, i === 0 ? adam.m : adam.v))) tensors.set(name, tensor);
+  if (optimiser) {
+    for (const [key, arena] of Object.entries(optimiser.state)) {
+      for (const [name, tensor] of prefixed(statePrefix(optimiser, key), await readArena(store, arena))) tensors.set(name, tensor);
     }
   }
   return tensors;
 }
 
 /** The reverse. Errors: DataError naming the tensor that is missing or has another shape. */
-export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, network: PoseResnet, adam?: Adam): void {
+export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, network: PoseResnet, optimiser?: Optimiser): void {
   const under = (prefix: string) => ({ where, get: (name: string) => tensors.get(prefix + name) });
   writeStateDict(network.store, under(MODEL));
-  if (!adam) return;
-  writeArena(network.store, adam.m, under(MOMENTS[0]));
-  writeArena(network.store, adam.v, under(MOMENTS[1]));
+  if (!optimiser) return;
+  for (const [key, arena] of Object.entries(optimiser.state)) writeArena(network.store, arena, under(statePrefix(optimiser, key)));
 }
 
 /** A network with the weights of a checkpoint file, and the configuration it was trained with. */

@@ -79,4 +79,26 @@ for name in ("fixed", "equal"):
         averaged.update_parameters(module)
     tensors["average." + name] = averaged.module.weight.detach().reshape(70)
 
+
+
+# Learning rates of 24 epochs that begin at 0.4.
+def rates(case, make):
+    optimiser = optim.SGD([torch.zeros(1).requires_grad_()], lr=0.4)
+    schedule, values = make(optimiser), []
+    for _ in range(24):
+        values.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    tensors["rate." + case] = torch.tensor(values)
+
+
+lr = torch.optim.lr_scheduler
+rates("multi step", lambda o: lr.MultiStepLR(o, [5, 9, 9, 20], gamma=0.3))
+rates("lambda", lambda o: lr.LambdaLR(o, lambda epoch: 1 - epoch / 51))
+rates("cosine", lambda o: lr.CosineAnnealingLR(o, 23, eta_min=0.02))
+rates("warm up", lambda o: lr.LinearLR(o, 0.001, total_iters=7))
+rates("warm up and steps", lambda o: lr.ChainedScheduler([lr.LinearLR(o, 0.1, total_iters=4), lr.MultiStepLR(o, [8, 15], gamma=0.1)]))
+rates("warm up then cosine", lambda o: lr.SequentialLR(o, [lr.LinearLR(o, 0.1, total_iters=4), lr.CosineAnnealingLR(o, 20)], [4]))
+rates("three parts", lambda o: lr.SequentialLR(o, [lr.LinearLR(o, 0.25, total_iters=5), lr.MultiStepLR(o, [3], gamma=0.5), lr.LambdaLR(o, lambda epoch: 0.9**epoch)], [5, 12]))
+
 save_tensors(os.path.join(HERE, "optim.safetensors"), tensors)

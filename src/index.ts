@@ -29,10 +29,14 @@ export { withoutGradient } from "./autograd/op.ts";
 export { backward, type BackwardOptions } from "./autograd/tape.ts";
 
 // Layers of a network as functions.
+export { affineGrid, type AffineGridOptions } from "./ops/affine_grid.ts";
+export { avgPool } from "./ops/avgpool.ts";
 export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batchnorm.ts";
 export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { deconv2d, type Deconv2dOptions } from "./ops/deconv2d.ts";
 export { dropout, type DropoutOptions } from "./ops/dropout.ts";
+export { globalAveragePool, globalMaxPool } from "./ops/global_pool.ts";
+export { gridSample, type GridSampleOptions } from "./ops/grid_sample.ts";
 export { groupNorm, type GroupNormOptions, layerNorm, type LayerNormOptions } from "./ops/group_norm.ts";
 export { heatmapMse } from "./ops/heatmap_mse.ts";
 export { linear, type LinearOptions } from "./ops/linear.ts";
@@ -42,6 +46,7 @@ export {
   /** Window, step and border of a pooling. */
   type MaxpoolOptions,
 } from "./ops/maxpool.ts";
+export { type BilinearOptions, upsampleBilinear, upsampleNearest } from "./ops/upsample.ts";
 
 // Elementwise functions with broadcasting.
 export {

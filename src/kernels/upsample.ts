@@ -1,7 +1,6 @@
 /** Resampling of images: nearest by a whole factor, linear along one axis after the other. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel } from "../gpu/kernel.ts";
-import { addInto } from "./elementwise.ts";
 import { laneGrid } from "./span.ts";
 
 const LIBRARY = ["lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"];
@@ -88,20 +87,31 @@ interface AxisPass {
   inner: number;
 }
 
-/** The two passes: columns within every row, then rows. */
+/** The passes along the axes that change: columns within every row, then rows. The identity is one pass. */
 function passesOf({ batch, inH, inW, outH, outW, channels }: BilinearShape): AxisPass[] {
   const columns = { outer: batch * inH, inLength: inW, outLength: outW, inner: channels };
   const rows = { outer: batch, inLength: inH, outLength: outH, inner: outW * channels };
-  return [columns, rows].filter(({ inLength, outLength }) => inLength !== outLength);
+  const changing = [columns, rows].filter(({ inLength, outLength }) => inLength !== outLength);
+  return changing.length > 0 ? changing : [columns];
 }
 
-/** Runs `pass` along the axes that change, through memory between them; a copy where none does. */
-function chain(gpu: Gpu, passes: readonly AxisPass[], { from, to, count, bytesAfter, pass }: { from: BufferRange; to: BufferRange; count: number; bytesAfter: (pass: AxisPass) => number; pass: (axis: AxisPass, from: BufferRange, to: BufferRange) => void }): void {
-  if (passes.length === 0) addInto(gpu, { a: from, b: undefined, out: to, count });
-  let source = from;
-  for (const [i, axis] of passes.entries()) {
-    const target = i + 1 === passes.length ? to : gpu.allocate(bytesAfter(axis), "resampled along one axis");
-    pass(axis, source, target);
+interface Chain {
+  source: BufferRange;
+  target: BufferRange;
+  /** Elements after a pass. */
+  countAfter: (pass: AxisPass) => number;
+  run: (pass: AxisPass, source: BufferRange, target: BufferRange) => void;
+}
+
+/** Runs passes one after the other, through memory between them that stores numbers as the source does. */
+function chain(gpu: Gpu, passes: readonly AxisPass[], { source: first, target: last, countAfter, run }: Chain): void {
+  let source = first;
+  for (const [i, pass] of passes.entries()) {
+    const { element } = source.allocation;
+    const count = countAfter(pass);
+    const bytes = element === "f16" ? 4 * Math.ceil(count / 2) : 4 * count;
+    const target = i + 1 === passes.length ? last : gpu.allocate(bytes, "resampled along one axis", { element });
+    run(pass, source, target);
     source = target;
   }
 }
@@ -109,11 +119,10 @@ function chain(gpu: Gpu, passes: readonly AxisPass[], { from, to, count, bytesAf
 /** y = x resampled. */
 export function bilinearForward(gpu: Gpu, { x, y, shape }: { x: BufferRange; y: BufferRange; shape: BilinearShape }): void {
   chain(gpu, passesOf(shape), {
-    from: x,
-    to: y,
-    count: shape.batch * shape.inH * shape.inW * shape.channels,
-    bytesAfter: ({ outer, outLength, inner }) => 4 * outer * outLength * inner,
-    pass({ outer, inLength, outLength, inner }, source, target) {
+    source: x,
+    target: y,
+    countAfter: ({ outer, outLength, inner }) => outer * outLength * inner,
+    run({ outer, inLength, outLength, inner }, source, target) {
       const { lanes, workgroups } = laneGrid(gpu, { rows: outer * outLength, columns: inner });
       const uniforms = { outer, in_length: inLength, out_length: outLength, inner, ...linearPlaces(inLength, outLength, shape.alignCorners), lanes };
       gpu.run(linearForwardKernel, { buffers: { x: source, y: target }, uniforms, workgroups });
@@ -124,11 +133,10 @@ export function bilinearForward(gpu: Gpu, { x, y, shape }: { x: BufferRange; y: 
 /** gradX from gradY: every input gathers the outputs that read it. */
 export function bilinearBackward(gpu: Gpu, { gradY, gradX, shape }: { gradY: BufferRange; gradX: BufferRange; shape: BilinearShape }): void {
   chain(gpu, passesOf(shape).toReversed(), {
-    from: gradY,
-    to: gradX,
-    count: shape.batch * shape.inH * shape.inW * shape.channels,
-    bytesAfter: ({ outer, inLength, inner }) => 4 * outer * inLength * inner,
-    pass({ outer, inLength, outLength, inner }, source, target) {
+    source: gradY,
+    target: gradX,
+    countAfter: ({ outer, inLength, inner }) => outer * inLength * inner,
+    run({ outer, inLength, outLength, inner }, source, target) {
       const { lanes, workgroups } = laneGrid(gpu, { rows: outer * inLength, columns: inner, each: Math.max(1, (2 * outLength) / inLength) });
       const uniforms = { outer, in_length: inLength, out_length: outLength, inner, ...linearPlaces(inLength, outLength, shape.alignCorners), lanes };
       gpu.run(linearBackwardKernel, { buffers: { dy: source, dx: target }, uniforms, workgroups });

@@ -115,6 +115,15 @@ test("accumulators smaller than the image give the same bits", async () => {
   expect(parts).toEqual(whole as Float32Array);
 });
 
+test("every sample may add its whole gradient to the same pixel", async () => {
+  const side = 128;
+  const x = persistentTensor(gpu, [1, 3, 3, 1], { data: new Float32Array(9), requiresGradient: true });
+  const samples = gridSample(x, persistentTensor(gpu, [1, side, side, 2], { data: new Float32Array(2 * side * side) }));
+  const gradY = persistentTensor(gpu, samples.shape, { data: new Float32Array(side * side).fill(1 - 2 ** -24) });
+  const gradient = await (backward(samples, { gradient: gradY, leaves: [x] }).get(x) as Tensor).toArray();
+  expect([...gradient]).toEqual([0, 0, 0, 0, side * side * (1 - 2 ** -24), 0, 0, 0, 0]);
+});
+
 test("a replayed step starts from empty accumulators", async () => {
   const [n, side, c] = [2, 9, 4];
   const x = persistentTensor(gpu, [n, side, side, c], { data: randomValues(n * side * side * c, 1), requiresGradient: true });

@@ -5,7 +5,8 @@
  * needed; it never writes into an input, never accumulates, never reads back to the host. `saved` is the complete list
  * of what stays alive between the passes.
  */
-import { emptyTensor, Parameter, type Producer, type Shape, type Tensor } from "../tensor/tensor.ts";
+import { OpError } from "../error.ts";
+import { type DType, emptyTensor, Parameter, type Producer, type Shape, type Tensor } from "../tensor/tensor.ts";
 
 /** What backward sees. */
 export interface BackwardContext<A, S> {
@@ -25,6 +26,11 @@ export interface OpDefinition<A, S> {
   readonly name: string;
   /** Throws OpError with op, argument, expected, got; returns the output's shape. */
   infer(inputs: readonly Tensor[], attributes: A): Shape;
+  /**
+   * Element type of the output. An op that has this takes f16 too, and throws OpError for what it does not take; any other
+   * op refuses f16 and gives f32.
+   */
+  dtype?(inputs: readonly Tensor[], attributes: A): DType;
   forward(inputs: readonly Tensor[], attributes: A, output: Tensor): S;
   backward(gradient: Tensor, context: BackwardContext<A, S>): (Tensor | undefined)[];
 }
@@ -57,12 +63,27 @@ export function wantsGradient(tensor: Tensor): boolean {
   return tensor.producer !== undefined || tensor.requiresGradient;
 }
 
+/** Refuses an argument that is stored otherwise than the op takes it. Errors: OpError. */
+export function checkDtype(op: string, argument: string, { tensor, dtype }: { tensor: Tensor | undefined; dtype: DType }): void {
+  if (!tensor || tensor.dtype === dtype) return;
+  throw new OpError({ code: "op/dtype", message: `${op}: ${argument} must be ${dtype}, got ${tensor.dtype}`, fix: `cast(x, "${dtype}") first` });
+}
+
+function refuseHalf(op: string, inputs: readonly Tensor[]): DType {
+  inputs.forEach((tensor, i) => {
+    if (tensor.dtype === "f16") checkDtype(op, `input ${i} ("${tensor.label}")`, { tensor, dtype: "f32" });
+  });
+  return "f32";
+}
+
 /** Makes an op callable. `output`, where given, is written instead of a new tensor (its shape must be the inferred one). */
 export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor[], attributes: A, output?: Tensor) => Tensor {
   return (inputs, attributes, into) => {
     const shape = op.infer(inputs, attributes);
+    const dtype = op.dtype ? op.dtype(inputs, attributes) : refuseHalf(op.name, inputs);
     const first = inputs[0] as Tensor;
-    const output = into ?? emptyTensor(first.gpu, shape, { label: op.name });
+    checkDtype(op.name, "output", { tensor: into, dtype });
+    const output = into ?? emptyTensor(first.gpu, shape, { label: op.name, dtype });
     const saved = op.forward(inputs, attributes, output);
     const needs = inputs.map((input) => recordingGraph && wantsGradient(input));
     if (needs.some(Boolean)) {
@@ -83,5 +104,5 @@ export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor
 /** Where a gradient for `input` is to be written: the parameter's own gradient if it is still empty, else new memory. */
 export function gradientTarget(input: Tensor): Tensor {
   if (input instanceof Parameter && !input.gradientFilled) return input.gradient;
-  return emptyTensor(input.gpu, input.shape, { label: `${input.label}.gradient` });
+  return emptyTensor(input.gpu, input.shape, { label: `${input.label}.gradient`, dtype: input.dtype });
 }

@@ -1,14 +1,14 @@
 /** The walker: reverse order of creation, one accumulation rule, gradients of parameters into their arena. */
 import { addInto, fill } from "../kernels/elementwise.ts";
 import { emptyTensor, Parameter, sameShape, shapeText, type Tensor } from "../tensor/tensor.ts";
-import { gradientTarget, type Node } from "./op.ts";
+import { checkDtype, gradientTarget, type Node } from "./op.ts";
 
 function isNode(producer: Tensor["producer"]): producer is Node {
   return producer !== undefined && "run" in producer;
 }
 
 function add(a: Tensor, b: Tensor): Tensor {
-  const sum = emptyTensor(a.gpu, a.shape, { label: a.label });
+  const sum = emptyTensor(a.gpu, a.shape, { label: a.label, dtype: a.dtype });
   addInto(a.gpu, { a: a.range, b: b.range, out: sum.range, count: a.size });
   return sum;
 }
@@ -57,8 +57,9 @@ export function backward(root: Tensor, options: BackwardOptions = {}): Map<Tenso
   const gradients = new Map<Tensor, Tensor>();
   const seeded = options.gradient === undefined;
   let seed = options.gradient;
+  checkDtype("backward", "gradient", { tensor: seed, dtype: root.dtype });
   if (!seed) {
-    seed = emptyTensor(root.gpu, root.shape, { label: "one" });
+    seed = emptyTensor(root.gpu, root.shape, { label: "one", dtype: root.dtype });
     fill(root.gpu, { out: seed.range, count: seed.size, value: 1 });
   }
   gradients.set(root, seed);
@@ -82,6 +83,7 @@ export function backward(root: Tensor, options: BackwardOptions = {}): Map<Tenso
       if (!sameShape(contribution.shape, input.shape)) {
         throw new Error(`op ${node.name}: gradient ${i} has shape ${shapeText(contribution.shape)}, the input ${shapeText(input.shape)}`);
       }
+      if (contribution.dtype !== input.dtype) throw new Error(`op ${node.name}: gradient ${i} is ${contribution.dtype}, the input ${input.dtype}`);
       if (input instanceof Parameter) {
         deposit(input, contribution);
         return;

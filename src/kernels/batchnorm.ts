@@ -198,7 +198,7 @@ export function batchnormBackward(
     });
   }
   if (!call.gradX && !call.gradResidual) return;
-  const dx = call.gradX ?? scratch(x.bytes);
+  const dx = call.gradX ?? gpu.allocate(x.bytes, "unwanted gradient", { element: x.allocation.element });
   const buffers = { x, y, dy, moments, means, gamma, dx };
   if (call.gradResidual) gpu.run(backwardApplyAddKernel, { buffers: { ...buffers, dresidual: call.gradResidual }, uniforms, spec, workgroups });
   else gpu.run(backwardApplyKernel, { buffers, uniforms, spec, workgroups });

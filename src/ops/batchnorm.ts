@@ -1,5 +1,5 @@
 /** Batch normalisation over all but the last axis, with statistics per contiguous group of the batch. */
-import { defineOp } from "../autograd/op.ts";
+import { checkDtype, defineOp } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { batchMoments, batchnormApply, batchnormBackward, type BatchnormShape, runningMoments, type StatisticsPlace } from "../kernels/batchnorm.ts";
 import type { BufferRange } from "../gpu/device.ts";
@@ -65,6 +65,13 @@ const op = defineOp<Attributes, Saved>({
     }
     return shape;
   },
+  dtype([x, gamma, beta, residual]) {
+    const { dtype } = x as Tensor;
+    checkDtype("batchnorm", "gamma", { tensor: gamma, dtype: "f32" });
+    checkDtype("batchnorm", "beta", { tensor: beta, dtype: "f32" });
+    checkDtype("batchnorm", "residual", { tensor: residual, dtype });
+    return dtype;
+  },
   forward([x, gamma, beta, residual], { training, groups, slot, place, epsilon, relu }, output) {
     const input = x as Tensor;
     const { gpu } = input;
@@ -109,7 +116,8 @@ const op = defineOp<Attributes, Saved>({
 /**
  * y = relu?((x - mean) / sqrt(var + eps) * gamma + beta (+ residual)), biased variance: PyTorch's BatchNorm1d for x [n, c]
  * and [n, l, c], BatchNorm2d for [n, h, w, c].
- * @param x [n, ..., c]; groups cut n. In training the batch statistics (unbiased variance) are left in the slots
+ * @param x [n, ..., c], f32 or f16 (residual and y like it; statistics, gamma and beta are f32); groups cut n.
+ * In training the batch statistics (unbiased variance) are left in the slots
  * slot .. slot + groups - 1 of the network's arena; the running averages change only by updateRunning. Otherwise the
  * running averages are constants, and gradients flow to x, gamma and beta all the same.
  * Errors: OpError naming the argument.

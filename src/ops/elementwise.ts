@@ -1,8 +1,9 @@
 /**
  * Elementwise functions with NumPy's broadcasting: rows of one table (src/kernels/map.ts), one op for all of them.
- * Operands are tensors or numbers. Where an operand was broadcast its gradient is summed back to its shape.
+ * Operands are tensors or numbers. Where an operand was broadcast its gradient is summed back to its shape. Tensors are f32,
+ * or all of them f16 and of one shape.
  */
-import { defineOp } from "../autograd/op.ts";
+import { checkDtype, defineOp } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { type ElementwiseFunction, type FunctionName, FUNCTIONS, mapForward, mapGradient, type MapOperand } from "../kernels/map.ts";
 import { reduceAxes } from "../kernels/reduce.ts";
@@ -49,6 +50,15 @@ function operandsOf(inputs: readonly Tensor[], { operands }: Attributes): MapOpe
 const op = defineOp<Attributes, undefined>({
   name: "elementwise",
   infer: (inputs, { name }) => broadcastShape(name, inputs.map(({ shape }) => shape)),
+  dtype(inputs, { name }) {
+    if (!inputs.some(({ dtype }) => dtype === "f16")) return "f32";
+    const shape = broadcastShape(name, inputs.map((input) => input.shape));
+    inputs.forEach((tensor, i) => {
+      checkDtype(name, `operand ${i}`, { tensor, dtype: "f16" });
+      if (!sameShape(tensor.shape, shape)) throw new OpError({ code: `op/${name}`, message: `${name}: operands in f16 must have one shape, got ${inputs.map((input) => shapeText(input.shape)).join(" and ")}` });
+    });
+    return "f16";
+  },
   forward(inputs, attributes, output) {
     mapForward(output.gpu, attributes.name, { operands: operandsOf(inputs, attributes), shape: output.shape, attributes: attributes.attributes, y: output.range });
     return undefined;

@@ -42,6 +42,7 @@ const op = defineOp<MaxpoolOptions, Saved>({
     const { batch, outH, outW, channels } = poolShape("maxpool", (x as Tensor).shape, options);
     return [batch, outH, outW, channels];
   },
+  dtype: ([x]) => (x as Tensor).dtype,
   forward([x], options, output) {
     const input = x as Tensor;
     const shape = poolShape("maxpool", input.shape, options);
@@ -58,7 +59,7 @@ const op = defineOp<MaxpoolOptions, Saved>({
 
 /**
  * Maximum of every window; the gradient goes to the first maximum of a window.
- * @param x [n, h, w, c] @returns [n, floor((h + 2p - k)/s) + 1, ..., c]. Errors: OpError naming the argument.
+ * @param x [n, h, w, c], f32 or f16 @returns [n, floor((h + 2p - k)/s) + 1, ..., c]. Errors: OpError naming the argument.
  */
 export function maxpool(x: Tensor, options: MaxpoolOptions): Tensor {
   return op([x], options);

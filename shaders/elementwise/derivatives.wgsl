@@ -23,8 +23,8 @@ fn function_derivative(a: f32, b: f32, c: f32, p: f32, q: f32) -> f32 {
     case 11u { return exp(a); }
     case 12u { return 1.0 / a; }
     case 13u { return sign(a); }
-    case 15u { return cos(a); }
-    case 16u { return -sin(a); }
+    case 15u { return sine_quadrant(a, 1); }
+    case 16u { return -sine_quadrant(a, 0); }
     case 17u {
       let t = hyperbolic_tangent(a);
       return 1.0 - t * t;

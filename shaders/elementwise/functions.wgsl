@@ -31,6 +31,24 @@ fn hyperbolic_tangent(a: f32) -> f32 {
   return select(sign(a) * (1.0 - e) / (1.0 + e), series, abs(a) < 0.25);
 }
 
+// Drivers may be off by 5e-4 in sin and cos. Here: x less the nearest multiple of pi/2, in three parts that f32 holds
+// exactly, then the polynomials of Cephes (Moshier); good to f32 up to some thousand radians.
+fn sine_quadrant(x: f32, turn: i32) -> f32 {
+  let k = round(x * 0.6366197723675814);
+  let r = fma(k, -7.54978995489188216e-8, fma(k, -4.837512969970703125e-4, fma(k, -1.5703125, x)));
+  let z = r * r;
+  let sine = fma(r * z, -1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4), r);
+  let cosine = fma(z * z, 4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5), 1.0 - 0.5 * z);
+  let quadrant = (i32(k) + turn) & 3;
+  let value = select(sine, cosine, (quadrant & 1) == 1);
+  return select(value, -value, quadrant >= 2);
+}
+
+// Minus infinity at zero, which drivers need not give.
+fn logarithm(a: f32) -> f32 {
+  return select(log(a), -1.0 / abs(a), a == 0.0);
+}
+
 fn function_value(a: f32, b: f32, c: f32, p: f32, q: f32) -> f32 {
   switch OP {
     case 0u { return a; }
@@ -45,11 +63,11 @@ fn function_value(a: f32, b: f32, c: f32, p: f32, q: f32) -> f32 {
     case 9u { return sqrt(a); }
     case 10u { return inverseSqrt(a); }
     case 11u { return exp(a); }
-    case 12u { return log(a); }
+    case 12u { return logarithm(a); }
     case 13u { return abs(a); }
     case 14u { return sign(a); }
-    case 15u { return sin(a); }
-    case 16u { return cos(a); }
+    case 15u { return sine_quadrant(a, 0); }
+    case 16u { return sine_quadrant(a, 1); }
     case 17u { return hyperbolic_tangent(a); }
     case 18u { return logistic(a); }
     case 19u { return select(a, 0.0, a <= 0.0); }

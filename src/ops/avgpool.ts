@@ -11,6 +11,7 @@ const op = defineOp<MaxpoolOptions, PoolShape>({
     const { batch, outH, outW, channels } = poolShape("avgPool", (x as Tensor).shape, options);
     return [batch, outH, outW, channels];
   },
+  dtype: ([x]) => (x as Tensor).dtype,
   forward([x], options, output) {
     const { gpu, range, shape: inputShape } = x as Tensor;
     const shape = poolShape("avgPool", inputShape, options);
@@ -26,7 +27,7 @@ const op = defineOp<MaxpoolOptions, PoolShape>({
 
 /**
  * Mean of every window, zeros of the border included (PyTorch's default, count_include_pad).
- * @param x [n, h, w, c] @returns [n, floor((h + 2p - k)/s) + 1, ..., c]. Errors: OpError naming the argument.
+ * @param x [n, h, w, c], f32 or f16 @returns [n, floor((h + 2p - k)/s) + 1, ..., c]. Errors: OpError naming the argument.
  */
 export function avgPool(x: Tensor, options: MaxpoolOptions): Tensor {
   return op([x], options);

@@ -18,6 +18,7 @@ const maxOp = defineOp<undefined, { shape: ImageShape; tap: BufferRange }>({
     const { batch, channels } = imageShape("globalMaxPool", (x as Tensor).shape);
     return [batch, 1, 1, channels];
   },
+  dtype: ([x]) => (x as Tensor).dtype,
   forward([x], _, output) {
     const { gpu, range, shape: inputShape } = x as Tensor;
     const shape = imageShape("globalMaxPool", inputShape);
@@ -32,7 +33,7 @@ const maxOp = defineOp<undefined, { shape: ImageShape; tap: BufferRange }>({
   },
 });
 
-/** Largest value of every channel; the gradient goes to the first that has it. @param x [n, h, w, c] @returns [n, 1, 1, c]. Errors: OpError. */
+/** Largest value of every channel; the gradient goes to the first that has it. @param x [n, h, w, c], f32 or f16 @returns [n, 1, 1, c]. Errors: OpError. */
 export function globalMaxPool(x: Tensor): Tensor {
   return maxOp([x], undefined);
 }

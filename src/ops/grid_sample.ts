@@ -1,5 +1,5 @@
 /** Bilinear sampling of images at given coordinates. */
-import { defineOp } from "../autograd/op.ts";
+import { checkDtype, defineOp } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { gridSampleBackwardGrid, gridSampleBackwardImage, gridSampleForward, type SampleShape } from "../kernels/grid_sample.ts";
 import { shapeText, type Tensor } from "../tensor/tensor.ts";
@@ -25,6 +25,10 @@ const op = defineOp<GridSampleOptions, SampleShape>({
     if (padding !== "zeros" && padding !== "border") fail(`padding must be zeros or border, got ${String(padding)}`);
     return [n, height, width, c];
   },
+  dtype([x, grid]) {
+    checkDtype("gridSample", "grid", { tensor: grid, dtype: "f32" });
+    return (x as Tensor).dtype;
+  },
   forward([image, coordinates], { padding = "zeros", alignCorners = false }, output) {
     const [x, grid] = [image as Tensor, coordinates as Tensor];
     const [batch = 0, inH = 0, inW = 0, channels = 0] = x.shape;
@@ -47,7 +51,7 @@ const op = defineOp<GridSampleOptions, SampleShape>({
  * y[n, i, j] = x[n] read at the normalised coordinates grid[n, i, j] = (x, y) between its four neighbours; PyTorch's
  * grid_sample. Gradients to both: the image's has the same bits every time although samples scatter; a coordinate's is
  * zero where it is clamped. A coordinate that is no number lies outside of the image.
- * @param x [n, h, w, c] @param grid [n, height, width, 2] @returns [n, height, width, c]. Errors: OpError naming the argument.
+ * @param x [n, h, w, c], f32 or f16 @param grid [n, height, width, 2] f32 @returns [n, height, width, c]. Errors: OpError naming the argument.
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   return op([x, grid], options);

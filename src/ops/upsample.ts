@@ -17,6 +17,7 @@ const nearestOp = defineOp<{ scale: number }, NearestShape>({
     if (!(Number.isInteger(scale) && scale >= 1)) throw new OpError({ code: "op/upsampleNearest", message: `upsampleNearest: scale must be an integer of at least 1, got ${scale}` });
     return [batch, height * scale, width * scale, channels];
   },
+  dtype: ([x]) => (x as Tensor).dtype,
   forward([x], { scale }, output) {
     const { gpu, range, shape: inputShape } = x as Tensor;
     const shape = { ...imageShape("upsampleNearest", inputShape), scale };
@@ -30,7 +31,7 @@ const nearestOp = defineOp<{ scale: number }, NearestShape>({
   },
 });
 
-/** Every pixel `scale` times along both axes. @param x [n, h, w, c] @returns [n, scale h, scale w, c]. Errors: OpError naming the argument. */
+/** Every pixel `scale` times along both axes. @param x [n, h, w, c], f32 or f16 @returns [n, scale h, scale w, c]. Errors: OpError naming the argument. */
 export function upsampleNearest(x: Tensor, scale: number): Tensor {
   return nearestOp([x], { scale });
 }
@@ -63,6 +64,7 @@ const bilinearOp = defineOp<BilinearOptions, BilinearShape>({
     const { batch, outH, outW, channels } = bilinearShape((x as Tensor).shape, options);
     return [batch, outH, outW, channels];
   },
+  dtype: ([x]) => (x as Tensor).dtype,
   forward([x], options, output) {
     const { gpu, range, shape: inputShape } = x as Tensor;
     const shape = bilinearShape(inputShape, options);
@@ -79,7 +81,7 @@ const bilinearOp = defineOp<BilinearOptions, BilinearShape>({
 /**
  * Bilinear interpolation to height x width. Output i of an axis reads place i (in - 1) / (out - 1) with alignCorners,
  * else max(0, (i + 1/2) in / out - 1/2), between its two neighbours; PyTorch's interpolate with a size and no antialiasing.
- * @param x [n, h, w, c] @returns [n, height, width, c]. Errors: OpError naming the argument.
+ * @param x [n, h, w, c], f32 or f16 @returns [n, height, width, c]. Errors: OpError naming the argument.
  */
 export function upsampleBilinear(x: Tensor, options: BilinearOptions): Tensor {
   return bilinearOp([x], options);

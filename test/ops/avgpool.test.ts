@@ -8,6 +8,7 @@ import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { checkGolden } from "../support/golden_op.ts";
 import { checkAdjoint, checkGradient } from "../support/gradient_check.ts";
+import { checkHalf } from "../support/half.ts";
 import { randomValues } from "../support/random.ts";
 
 const gpu = await testDevice();
@@ -52,6 +53,10 @@ test("avgPool names the argument that is wrong", () => {
   expect(() => avgPool(x, { kernel: 2, stride: 0 })).toThrow("avgPool: stride must be an integer of at least 1, got 0");
   expect(() => avgPool(x, { kernel: 3, padding: 2 })).toThrow("avgPool: padding must be an integer from 0 to half the kernel 3, got 2");
   expect(() => avgPool(x, { kernel: 5 })).toThrow("avgPool: x [1, 4, 4, 2] is smaller than the kernel 5");
+});
+
+test.skipIf(!gpu.features.has("shader-f16"))("in f16 the results are those of f32, rounded", async () => {
+  await checkHalf(gpu, { label: "avgPool", shape: [2, 7, 5, 3], op: (x) => avgPool(x, { kernel: 3, stride: 2, padding: 1 }) });
 });
 
 test("equals PyTorch, with all gradients", async () => {

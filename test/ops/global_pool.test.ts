@@ -7,6 +7,7 @@ import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { checkGolden } from "../support/golden_op.ts";
 import { checkAdjoint, checkGradient } from "../support/gradient_check.ts";
+import { checkHalf } from "../support/half.ts";
 import { randomValues, testRandom } from "../support/random.ts";
 
 const gpu = await testDevice();
@@ -53,6 +54,10 @@ test("global pools name the shape that is wrong", () => {
   const x = persistentTensor(gpu, [4, 4, 2]);
   expect(() => globalMaxPool(x)).toThrow("globalMaxPool: x must be [n, h, w, c] with at least one pixel, got [4, 4, 2]");
   expect(() => globalAveragePool(x)).toThrow("globalAveragePool: x must be [n, h, w, c] with at least one pixel, got [4, 4, 2]");
+});
+
+test.skipIf(!gpu.features.has("shader-f16"))("in f16 the results are those of f32, rounded", async () => {
+  await checkHalf(gpu, { label: "globalMaxPool", shape: [3, 5, 7, 3], op: globalMaxPool });
 });
 
 test("equals PyTorch, with all gradients", async () => {

@@ -11,6 +11,7 @@ import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { checkGolden } from "../support/golden_op.ts";
 import { checkAdjoint, checkGradient } from "../support/gradient_check.ts";
+import { checkHalf } from "../support/half.ts";
 import { randomValues, testRandom } from "../support/random.ts";
 
 const gpu = await testDevice();
@@ -191,6 +192,22 @@ test("gridSample names the argument that is wrong", () => {
   }
   const padding = JSON.parse('"reflection"');
   expect(() => gridSample(x, grid, { padding })).toThrow("gridSample: padding must be zeros or border, got reflection");
+});
+
+test.skipIf(!gpu.features.has("shader-f16"))("in f16 the results are those of f32, rounded", async () => {
+  const grid = persistentTensor(gpu, [2, 5, 3, 2], { data: randomValues(60, 1) });
+  await checkHalf(gpu, { label: "gridSample", shape: [2, 5, 7, 3], op: (x) => gridSample(x, grid) });
+  const leaf = persistentTensor(gpu, grid.shape, { data: await grid.toArray(), requiresGradient: true });
+  const [half, full] = await Promise.all(
+    (["f16", "f32"] as const).map((dtype) => {
+      const data = randomValues(210, 2).map(Math.f16round);
+      const gradient = persistentTensor(gpu, [2, 5, 3, 3], { data: randomValues(90, 3).map(Math.f16round), dtype });
+      return (backward(gridSample(persistentTensor(gpu, [2, 5, 7, 3], { data, dtype }), leaf), { gradient, leaves: [leaf] }).get(leaf) as Tensor).toArray();
+    }),
+  );
+  expect(half).toEqual(full as Float32Array);
+  const coordinates = persistentTensor(gpu, [2, 5, 3, 2], { dtype: "f16" });
+  expect(() => gridSample(persistentTensor(gpu, [2, 4, 4, 1]), coordinates)).toThrow("gridSample: grid must be f32, got f16");
 });
 
 test("equals PyTorch, with all gradients", async () => {

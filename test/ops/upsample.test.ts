@@ -7,6 +7,7 @@ import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { checkGolden } from "../support/golden_op.ts";
 import { checkAdjoint, checkGradient } from "../support/gradient_check.ts";
+import { checkHalf } from "../support/half.ts";
 import { randomValues, testRandom } from "../support/random.ts";
 
 const gpu = await testDevice();
@@ -86,6 +87,12 @@ test("upsampling names the argument that is wrong", () => {
   expect(() => upsampleBilinear(flat, { height: 2, width: 2 })).toThrow("upsampleBilinear: x must be [n, h, w, c], got [4, 4]");
   expect(() => upsampleBilinear(x, { height: 0, width: 2 })).toThrow("upsampleBilinear: height must be an integer of at least 1, got 0");
   expect(() => upsampleBilinear(x, { height: 2, width: 2 ** 28 })).toThrow("upsampleBilinear: width must be at most 134217728 for x [1, 4, 4, 2], got 268435456");
+});
+
+test.skipIf(!gpu.features.has("shader-f16"))("in f16 the results are those of f32, rounded", async () => {
+  await checkHalf(gpu, { label: "nearest", shape: [2, 3, 5, 3], op: (x) => upsampleNearest(x, 2) });
+  await checkHalf(gpu, { label: "along one axis", shape: [1, 3, 5, 3], op: (x) => upsampleBilinear(x, { height: 7, width: 5 }) });
+  await checkHalf(gpu, { label: "along both axes", shape: [1, 3, 5, 3], op: (x) => upsampleBilinear(x, { height: 7, width: 11 }), roundings: 2 });
 });
 
 test("equals PyTorch, with all gradients", async () => {

@@ -3,12 +3,15 @@
  * names the nodes it reads, and knows both evaluations. Values are kept small by what is put behind large ones.
  */
 import * as elementwise from "../../src/ops/elementwise.ts";
+import { indexSelect } from "../../src/ops/gather.ts";
+import { matmul } from "../../src/ops/matmul.ts";
 import * as reduce from "../../src/ops/reduce.ts";
 import { reshape } from "../../src/ops/reshape.ts";
+import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
 import { concat, expand, flip, pad, permute, slice } from "../../src/ops/shape.ts";
 import type { Random } from "../../src/random.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
-import { type HostArray, hostConcat, hostGather, hostMap, hostReduce } from "../reference/array.ts";
+import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { type HostArray, hostConcat, hostGather, hostMap, hostMatmul, hostReduce } from "../reference/array.ts";
 
 export interface Step {
   label: string;
@@ -148,6 +151,55 @@ function shapeStep(random: Random, node: number, { shape }: HostArray): Step | u
   return undefined;
 }
 
+function softmaxStep(random: Random, node: number, { shape }: HostArray): Step {
+  const axis = random.integer(0, shape.length);
+  const logarithm = random.chance(0.5);
+  return {
+    label: `${logarithm ? "logSoftmax" : "softmax"} over ${axis}`,
+    inputs: [node],
+    device: (x) => (logarithm ? logSoftmax : softmax)(x as Tensor, { axis }),
+    host: (x) => {
+      const input = x as HostArray;
+      const total = hostReduce((values) => Math.log(sumOf(values.map(Math.exp))), input, [axis]);
+      return hostMap((value, log) => (logarithm ? value - log : Math.exp(value - log)), [input, total], shape);
+    },
+  };
+}
+
+/** All inner products of the rows of one node: x xᵀ, where x is seen as a matrix. */
+function productStep(node: number, { shape }: HostArray): Step | undefined {
+  const columns = shape.at(-1) as number;
+  const rows = sizeOf(shape) / columns;
+  if (rows * rows > LARGEST_ARRAY) return undefined;
+  return {
+    label: "x times x transposed",
+    inputs: [node],
+    device: (x) => {
+      const matrix = reshape(x as Tensor, [rows, columns]);
+      return matmul(matrix, matrix, { transposeB: true });
+    },
+    host: (x) => {
+      const { values } = x as HostArray;
+      const matrix = { shape: [rows, columns], values };
+      return hostMatmul(matrix, hostGather(matrix, [columns, rows], (index) => index.toReversed()));
+    },
+  };
+}
+
+function selectStep(random: Random, node: number, { shape }: HostArray): Step {
+  const axis = random.integer(0, shape.length);
+  const chosen = Array.from({ length: random.integer(1, 4) }, () => random.integer(0, shape[axis] as number));
+  return {
+    label: `select ${chosen} along ${axis}`,
+    inputs: [node],
+    device: (x) => {
+      const input = x as Tensor;
+      return indexSelect(input, persistentTensor(input.gpu, [chosen.length], { data: Uint32Array.from(chosen), dtype: "u32" }), axis);
+    },
+    host: (x) => hostGather(x as HostArray, shape.with(axis, chosen.length), (index) => index.with(axis, chosen[index[axis] as number] as number)),
+  };
+}
+
 function concatStep(random: Random, nodes: readonly HostArray[]): Step {
   const first = random.integer(0, nodes.length);
   const { shape } = nodes[first] as HostArray;
@@ -178,10 +230,13 @@ export function randomGraph(random: Random, length: number): { graph: Graph; lea
     const kind = random.uniform();
     let step: Step | undefined;
     if (large) step = { label: "tanh", inputs: [node], device: (x) => elementwise.tanh(x as Tensor), host: (x) => hostMap(Math.tanh, [x as HostArray], (x as HostArray).shape) };
-    else if (kind < 0.3) step = unaryStep(random, node);
-    else if (kind < 0.55) step = binaryStep(random, nodes);
-    else if (kind < 0.7) step = reduceStep(random, node, array);
-    else if (kind < 0.9) step = shapeStep(random, node, array);
+    else if (kind < 0.25) step = unaryStep(random, node);
+    else if (kind < 0.45) step = binaryStep(random, nodes);
+    else if (kind < 0.57) step = reduceStep(random, node, array);
+    else if (kind < 0.75) step = shapeStep(random, node, array);
+    else if (kind < 0.81) step = softmaxStep(random, node, array);
+    else if (kind < 0.87) step = productStep(node, array);
+    else if (kind < 0.93) step = selectStep(random, node, array);
     else step = concatStep(random, nodes);
     if (!step) continue;
     const result = step.host(...step.inputs.map((i) => nodes[i] as HostArray));

@@ -21,9 +21,13 @@ export interface AllocationFacts {
   element?: ElementType;
 }
 
+let allocations = 0;
+
 /** One owned piece of memory. `buffer` is undefined after release, so that a late use is found at once. */
 export class Allocation {
   buffer: DeviceBuffer | undefined;
+  /** Rises with every allocation: says which of two is older. */
+  readonly serial = allocations++;
   readonly bytes: number;
   readonly label: string;
   readonly persistent: boolean;
@@ -37,6 +41,20 @@ export class Allocation {
     this.persistent = facts.persistent;
     this.element = facts.element ?? "f32";
   }
+}
+
+/** Stands for the buffer of an allocation whose place a plan will choose; nothing may be encoded with it. */
+const PLANNED: DeviceBuffer = {
+  id: 0,
+  bytes: 0,
+  get handle(): GPUBuffer {
+    throw new Error("memory of a step that is only recorded has no buffer: nothing in it can be run, written or read");
+  },
+};
+
+/** The number that the next allocation gets. */
+export function nextSerial(): number {
+  return allocations;
 }
 
 /** A part of an allocation, as a kernel binds it; offsets and sizes in bytes. */
@@ -75,6 +93,8 @@ export class Memory {
   readonly #device: GPUDevice;
   readonly #maxBytes: number;
   readonly #free = new Map<number, DeviceBuffer[]>();
+  /** While true transient allocations get no buffer: a recording will place them. */
+  planning = false;
   #nextId = 1;
   #statistics: MemoryStatistics = { buffers: 0, bytes: 0, liveBytes: 0, peakLiveBytes: 0, live: 0, created: 0 };
 
@@ -92,18 +112,35 @@ export class Memory {
     const size = sizeClass(bytes);
     const recycled = this.#free.get(size)?.pop();
     if (recycled) return recycled;
-    if (size > this.#maxBytes) {
+    return this.createBuffer(size, label);
+  }
+
+  /** Largest device buffer. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  /** A device buffer of exactly `bytes`, for who gives it back by destroyBuffer. */
+  createBuffer(bytes: number, label: string): DeviceBuffer {
+    if (bytes > this.#maxBytes) {
       throw new GpuError({
         code: "gpu/buffer-too-large",
-        message: `buffer "${label}" needs ${size} bytes, the adapter allows ${this.#maxBytes}`,
+        message: `buffer "${label}" needs ${bytes} bytes, the adapter allows ${this.#maxBytes}`,
         fix: "use a smaller batch or image size",
       });
     }
-    const handle = this.#device.createBuffer({ size, usage: STORAGE_USAGE, label });
+    const handle = this.#device.createBuffer({ size: bytes, usage: STORAGE_USAGE, label });
     this.#statistics.buffers++;
     this.#statistics.created++;
-    this.#statistics.bytes += size;
-    return { id: this.#nextId++, handle, bytes: size };
+    this.#statistics.bytes += bytes;
+    return { id: this.#nextId++, handle, bytes };
+  }
+
+  /** Gives a buffer back to the driver, which keeps it until submitted work is done with it. */
+  destroyBuffer(buffer: DeviceBuffer): void {
+    buffer.handle.destroy();
+    this.#statistics.buffers--;
+    this.#statistics.bytes -= buffer.bytes;
   }
 
   /** Returns a device buffer to the pool. Safe at once: one queue runs everything in program order. */
@@ -114,6 +151,7 @@ export class Memory {
   }
 
   allocate(bytes: number, facts: AllocationFacts): Allocation {
+    if (this.planning && !facts.persistent) return new Allocation(PLANNED, { bytes, ...facts });
     const buffer = this.acquireBuffer(Math.max(bytes, 4), facts.label);
     this.#statistics.live++;
     this.#statistics.liveBytes += bytes;
@@ -124,8 +162,10 @@ export class Memory {
   /** Gives an allocation back; a second release is a bug and throws. */
   release(allocation: Allocation): void {
     if (!allocation.buffer) throw new Error(`allocation "${allocation.label}" released twice`);
-    this.recycleBuffer(allocation.buffer);
+    const { buffer } = allocation;
     allocation.buffer = undefined;
+    if (buffer === PLANNED) return;
+    this.recycleBuffer(buffer);
     this.#statistics.live--;
     this.#statistics.liveBytes -= allocation.bytes;
   }
@@ -133,11 +173,7 @@ export class Memory {
   /** Destroys the buffers that nobody holds. Only when the queue is idle. */
   trim(): void {
     for (const buffers of this.#free.values()) {
-      for (const buffer of buffers) {
-        buffer.handle.destroy();
-        this.#statistics.buffers--;
-        this.#statistics.bytes -= buffer.bytes;
-      }
+      for (const buffer of buffers) this.destroyBuffer(buffer);
     }
     this.#free.clear();
   }

@@ -41,6 +41,10 @@ export interface EncodedDispatch {
   readonly flops: number;
 }
 
+function releasedError(kernel: Kernel, label: string): Error {
+  return new Error(`kernel ${kernel.name}: buffer "${label}" is used after its release`);
+}
+
 /** Caches, the open pass and the uniform arena of one device. */
 export class Commands {
   readonly device: GPUDevice;
@@ -115,7 +119,7 @@ export class Commands {
     const { linked } = compiled;
     const entries: GPUBindGroupEntry[] = ranges.map((range, i) => {
       if (!range.allocation.buffer) {
-        throw new Error(`kernel ${compiled.kernel.name}: buffer "${range.allocation.label}" is used after its release`);
+        throw releasedError(compiled.kernel, range.allocation.label);
       }
       if (range.bytes > this.device.limits.maxStorageBufferBindingSize) {
         throw new GpuError({
@@ -150,7 +154,12 @@ export class Commands {
     packUniforms(kernel, dispatch.uniforms, new DataView(uniforms.buffer));
     const encoded: EncodedDispatch = { compiled, ranges, uniforms, workgroups: dispatch.workgroups, flops: dispatch.flops ?? 0 };
     this.recorder?.push(encoded);
-    this.encode(encoded);
+    if (!this.#memory.planning) {
+      this.encode(encoded);
+      return;
+    }
+    for (const { allocation } of ranges) if (!allocation.buffer) throw releasedError(kernel, allocation.label);
+    this.note(kernel.name);
   }
 
   /** Encodes a dispatch whose uniforms are packed already. */

@@ -7,7 +7,7 @@
  *   const bytes = await gpu.read(y);
  */
 import { GpuError } from "../error.ts";
-import { Allocation, type BufferRange, Memory, type MemoryStatistics } from "./buffer.ts";
+import { Allocation, type BufferRange, Memory, type MemoryStatistics, nextSerial } from "./buffer.ts";
 import { Commands, type Dispatch, type EncodedDispatch } from "./commands.ts";
 import type { AdapterChoice } from "./driver.ts";
 import type { BufferRecord, Kernel, UniformRecord } from "./kernel.ts";
@@ -224,19 +224,26 @@ export class Gpu {
     return new Float32Array(await this.read(range));
   }
 
-  /** Runs `work` eagerly once and returns the recording of its dispatches. Its transient memory is planned anew. */
-  record(work: () => void): Recording {
+  /**
+   * Runs `work` eagerly once and returns the recording of its dispatches. Its transient memory is planned anew. With
+   * `execute: false` nothing runs and no transient memory is made but what the plan needs: the first replay is the first
+   * run.
+   */
+  record(work: () => void, { execute = true }: { execute?: boolean } = {}): Recording {
     if (this.#commands.recorder) throw new Error("a recording is already open");
     const encoded: EncodedDispatch[] = [];
+    const begin = nextSerial();
     return this.scope(() => {
       this.#commands.recorder = encoded;
+      this.#memory.planning = !execute;
       try {
         work();
       } finally {
         this.#commands.recorder = undefined;
+        this.#memory.planning = false;
       }
       this.flush();
-      return new Recording(this.#commands, encoded);
+      return new Recording(this.#commands, encoded, begin);
     });
   }
 

@@ -3,9 +3,9 @@
  * Replaying encodes and submits them and does nothing else: no allocation, no bind group, no read-back. What changes
  * from step to step is data in persistent buffers, never a uniform.
  */
-import type { Allocation, BufferRange, DeviceBuffer } from "./buffer.ts";
-import { sizeClass } from "./buffer.ts";
+import { Allocation, type BufferRange, type DeviceBuffer } from "./buffer.ts";
 import { type Commands, type EncodedDispatch, SEGMENT_DISPATCHES } from "./commands.ts";
+import { type MemoryPlan, planMemory } from "./plan.ts";
 
 interface Command {
   readonly dispatch: EncodedDispatch;
@@ -13,72 +13,28 @@ interface Command {
   readonly offset: Uint32Array;
 }
 
-/** Where each transient allocation of a recording lives, as the planner decided. */
-export interface MemoryPlan {
-  /** Slot of each allocation. */
-  slots: Map<Allocation, number>;
-  /** Bytes of each slot. */
-  slotBytes: number[];
-  /** Bytes that the same step would take if nothing were reused. */
-  unsharedBytes: number;
-}
-
-/** Places transient allocations on slots by first and last use in program order; a freed slot of fitting size is reused. */
-export function planMemory(dispatches: readonly { ranges: readonly BufferRange[] }[]): MemoryPlan {
-  const uses = new Map<Allocation, { first: number; last: number }>();
-  dispatches.forEach(({ ranges }, i) => {
-    for (const { allocation } of ranges) {
-      if (allocation.persistent) continue;
-      const use = uses.get(allocation);
-      if (use) use.last = i;
-      else uses.set(allocation, { first: i, last: i });
-    }
-  });
-  const starts: Allocation[][] = dispatches.map(() => []);
-  const ends: Allocation[][] = dispatches.map(() => []);
-  let unsharedBytes = 0;
-  for (const [allocation, { first, last }] of uses) {
-    starts[first]?.push(allocation);
-    ends[last]?.push(allocation);
-    unsharedBytes += sizeClass(allocation.bytes);
-  }
-  const slots = new Map<Allocation, number>();
-  const slotBytes: number[] = [];
-  const free = new Set<number>();
-  for (let i = 0; i < dispatches.length; i++) {
-    for (const allocation of starts[i] ?? []) {
-      const need = sizeClass(allocation.bytes);
-      // Best fit, but never a slot more than twice as large: a small tensor must not pin a large slot.
-      let best = -1;
-      for (const slot of free) {
-        const bytes = slotBytes[slot] as number;
-        if (bytes >= need && bytes <= 2 * need && (best < 0 || bytes < (slotBytes[best] as number))) best = slot;
-      }
-      if (best < 0) best = slotBytes.push(need) - 1;
-      free.delete(best);
-      slots.set(allocation, best);
-    }
-    for (const allocation of ends[i] ?? []) free.add(slots.get(allocation) as number);
-  }
-  return { slots, slotBytes, unsharedBytes };
-}
-
 /** A step that can be replayed. Dispose of it when its shapes no longer hold. */
 export class Recording {
   readonly #commands: Commands;
   readonly #steps: Command[] = [];
-  readonly #slots: DeviceBuffer[] = [];
+  readonly #buffers: DeviceBuffer[] = [];
+  readonly #placed = new Map<Allocation, Allocation>();
   readonly #uniforms: GPUBuffer;
   readonly plan: MemoryPlan;
   readonly dispatches: number;
   #disposed = false;
 
-  /** @param encoded dispatches of one eager run, in order. */
-  constructor(commands: Commands, encoded: readonly EncodedDispatch[]) {
+  /**
+   * @param encoded dispatches of one run, in order.
+   * @param begin serial of the first allocation that is the step's own; older ones stay where they are.
+   */
+  constructor(commands: Commands, encoded: readonly EncodedDispatch[], begin: number) {
     this.#commands = commands;
     this.dispatches = encoded.length;
-    this.plan = planMemory(encoded);
-    for (const bytes of this.plan.slotBytes) this.#slots.push(commands.memory.acquireBuffer(bytes, "step slot"));
+    const { memory } = commands;
+    const bound = encoded.map(({ ranges, compiled }) => ({ ranges, access: Object.values(compiled.kernel.buffers) }));
+    this.plan = planMemory(bound, { maxBufferBytes: memory.maxBytes, plans: ({ persistent, serial }) => !persistent && serial >= begin });
+    for (const bytes of this.plan.bufferBytes) this.#buffers.push(memory.createBuffer(bytes, "step memory"));
 
     const align = commands.uniformAlignment;
     const stride = (dispatch: EncodedDispatch) => Math.ceil(dispatch.uniforms.byteLength / align) * align;
@@ -105,11 +61,14 @@ export class Recording {
   }
 
   #place(range: BufferRange): BufferRange {
-    const slot = this.plan.slots.get(range.allocation);
-    if (slot === undefined) return range;
-    const { bytes, label, persistent, element } = range.allocation;
-    const allocation: Allocation = { buffer: this.#slots[slot], bytes, label, persistent, element };
-    return { ...range, allocation };
+    const place = this.plan.places.get(range.allocation);
+    if (!place) return range;
+    let allocation = this.#placed.get(range.allocation);
+    if (!allocation) {
+      allocation = new Allocation(this.#buffers[place.buffer] as DeviceBuffer, range.allocation);
+      this.#placed.set(range.allocation, allocation);
+    }
+    return { ...range, allocation, offset: place.offset + range.offset };
   }
 
   /** Encodes and submits the step once more. Returns the host's time in ms. */
@@ -151,9 +110,9 @@ export class Recording {
     this.#commands.flush();
   }
 
-  /** Bytes of the slots that the step's transient tensors share. */
+  /** Bytes of the memory that the step's transient tensors share. */
   get plannedBytes(): number {
-    return this.plan.slotBytes.reduce((sum, bytes) => sum + bytes, 0);
+    return this.plan.bufferBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Arithmetic of one step, direct count. */
@@ -161,11 +120,11 @@ export class Recording {
     return this.#steps.reduce((sum, { dispatch }) => sum + dispatch.flops, 0);
   }
 
-  /** Returns its memory to the pool. */
+  /** Gives its memory back to the driver. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const slot of this.#slots) this.#commands.memory.recycleBuffer(slot);
+    for (const buffer of this.#buffers) this.#commands.memory.destroyBuffer(buffer);
     this.#uniforms.destroy();
   }
 }

@@ -157,6 +157,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   let evaluation: Evaluation | undefined;
   const validate = async (finished: number) => {
     evaluation = await evaluateNetwork(network, { set: test, source, config });
+    await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
     const { ap, ar } = evaluation.scores;
     if (scores.at(-1)?.epoch === finished) scores.pop(); // a finished run that was resumed
     scores.push({ epoch: finished, ap, ar });

@@ -1,45 +1,72 @@
-/** Runs a step eagerly twice, the second time under a recording, and replays it from then on. */
+/** Records a step without running it and replays it from its first run on; several recordings where its control flow differs. */
 import type { Gpu, Recording } from "../gpu/device.ts";
 
-/** Runs of one step, keyed by what its recording depends on. */
+interface Held {
+  readonly recording: Recording;
+  readonly generation: number;
+}
+
+/** Options of a StepRunner. */
+export interface StepRunnerOptions {
+  /** Runs every step eagerly and records nothing: for debugging. */
+  eager?: boolean;
+}
+
+/** Runs of one step. What differs from run to run is data, or has a mode of its own. */
 export class StepRunner {
   readonly #gpu: Gpu;
-  readonly #work: () => void;
-  #recording: Recording | undefined;
-  #key: number | undefined;
-  #eager = 0;
+  readonly #work: (mode: string) => void;
+  readonly #eager: boolean;
+  readonly #held = new Map<string, Held>();
+  #latest: Recording | undefined;
   /** Host time of replayed steps, ms, and how many there were. */
   readonly host = { ms: 0, steps: 0 };
 
-  constructor(gpu: Gpu, work: () => void) {
+  /** @param work encodes the step; `mode` is what run() was given. */
+  constructor(gpu: Gpu, work: (mode: string) => void, { eager = false }: StepRunnerOptions = {}) {
     this.#gpu = gpu;
     this.#work = work;
+    this.#eager = eager;
   }
 
-  /** Runs the step; another key than last time (a buffer has moved) makes a new recording. */
-  run(key: number): void {
-    if (key !== this.#key) {
-      this.#recording?.dispose();
-      this.#recording = undefined;
-      this.#key = key;
-    }
-    if (this.#recording) {
-      this.host.ms += this.#recording.replay();
-      this.host.steps++;
+  /**
+   * Runs the step.
+   * @param generation another one than this mode's last (a buffer has moved) makes a new recording in place of the old.
+   * @param mode names a variant of the step's control flow (a phase of the epoch, a progressive stage); each has a
+   * recording of its own, and all are kept.
+   */
+  run(generation: number, mode = ""): void {
+    if (this.#eager) {
+      this.#gpu.scope(() => this.#work(mode));
+      this.#gpu.flush();
       return;
     }
-    if (this.#eager++ === 0) this.#gpu.scope(this.#work);
-    else this.#recording = this.#gpu.record(this.#work);
+    let held = this.#held.get(mode);
+    if (held?.generation !== generation) {
+      held?.recording.dispose();
+      this.#held.delete(mode); // a step that throws while it is recorded leaves no disposed recording behind
+      held = { recording: this.#gpu.record(() => this.#work(mode), { execute: false }), generation };
+      this.#held.set(mode, held);
+    }
+    this.#latest = held.recording;
+    this.host.ms += held.recording.replay();
+    this.host.steps++;
     this.#gpu.flush();
   }
 
-  /** The recording in force, once there is one. */
+  /** The recording that ran last. */
   get recording(): Recording | undefined {
-    return this.#recording;
+    return this.#latest;
+  }
+
+  /** Modes with a recording, oldest first. */
+  get modes(): string[] {
+    return [...this.#held.keys()];
   }
 
   dispose(): void {
-    this.#recording?.dispose();
-    this.#recording = undefined;
+    for (const { recording } of this.#held.values()) recording.dispose();
+    this.#held.clear();
+    this.#latest = undefined;
   }
 }

@@ -1,41 +1,79 @@
 import { expect, test } from "bun:test";
-import { Allocation, type BufferRange } from "../../src/gpu/buffer.ts";
-import { sizeClass } from "../../src/gpu/buffer.ts";
-import { planMemory } from "../../src/gpu/record.ts";
-import { Random } from "../../src/random.ts";
+import { addInto } from "../../src/kernels/elementwise.ts";
+import { emptyTensor, persistentTensor } from "../../src/tensor/tensor.ts";
+import { testDevice } from "../support/device.ts";
 
-const transient = (bytes: number): BufferRange => {
-  const allocation = new Allocation({ id: 1, bytes, handle: undefined as never }, { bytes, label: "t", persistent: false });
-  return { allocation, offset: 0, bytes };
-};
+const gpu = await testDevice();
+const COUNT = 5003;
 
-test("two tensors share a slot only when their lifetimes do not overlap", () => {
-  const random = new Random({ seed: 11, stream: 99 });
-  for (let round = 0; round < 50; round++) {
-    const tensors = Array.from({ length: 12 }, () => transient(random.integer(1, 5000)));
-    const dispatches = Array.from({ length: 20 }, () => ({
-      ranges: Array.from({ length: random.integer(1, 4) }, () => tensors[random.integer(0, tensors.length)] as BufferRange),
-    }));
-    const plan = planMemory(dispatches);
-    const uses = new Map<Allocation, number[]>();
-    dispatches.forEach(({ ranges }, i) => {
-      for (const { allocation } of ranges) uses.set(allocation, [...(uses.get(allocation) ?? []), i]);
-    });
-    for (const [a, slotA] of plan.slots) {
-      expect(plan.slotBytes[slotA]).toBeGreaterThanOrEqual(sizeClass(a.bytes));
-      for (const [b, slotB] of plan.slots) {
-        if (a === b || slotA !== slotB) continue;
-        const [usesA, usesB] = [uses.get(a) ?? [], uses.get(b) ?? []];
-        const apart = Math.max(...usesA) < Math.min(...usesB) || Math.max(...usesB) < Math.min(...usesA);
-        expect(apart).toBe(true);
-      }
+/** y = 6 x by five sums, each in a tensor of its own. */
+function chain() {
+  const x = persistentTensor(gpu, [COUNT], { data: Float32Array.from({ length: COUNT }, (_, i) => i / 7) });
+  const y = persistentTensor(gpu, [COUNT]);
+  const work = () => {
+    let sum = x;
+    for (let i = 0; i < 5; i++) {
+      const next = emptyTensor(gpu, [COUNT]);
+      addInto(gpu, { a: sum.range, b: x.range, out: next.range, count: COUNT });
+      sum = next;
     }
-  }
+    addInto(gpu, { a: sum.range, b: undefined, out: y.range, count: COUNT });
+  };
+  return { x, y, work, free: () => [x, y].forEach(({ range }) => gpu.free(range)) };
+}
+
+test("a step recorded without running makes its planned memory and nothing else; the first replay is the first run", async () => {
+  const { x, y, work, free } = chain();
+  gpu.scope(work);
+  const expected = await y.toArray();
+  await gpu.trim();
+  gpu.write(y.range, new Float32Array(COUNT));
+  const before = gpu.memory;
+  const recording = gpu.record(work, { execute: false });
+  expect(gpu.memory.bytes - before.bytes).toBe(recording.plannedBytes);
+  expect(gpu.memory.peakLiveBytes).toBe(before.peakLiveBytes);
+  expect(recording.plannedBytes).toBeLessThanOrEqual(2 * 256 * Math.ceil((4 * COUNT) / 256));
+  expect(await y.toArray()).toEqual(new Float32Array(COUNT));
+  recording.replay();
+  expect(await y.toArray()).toEqual(expected);
+  gpu.write(x.range, Float32Array.from({ length: COUNT }, (_, i) => -i));
+  recording.replay();
+  expect((await y.toArray())[10]).toBe(-60);
+  recording.dispose();
+  expect(gpu.memory.bytes).toBe(before.bytes);
+  free();
 });
 
-test("a chain of equal tensors needs two slots however long it is", () => {
-  const chain = Array.from({ length: 30 }, () => transient(4096));
-  const plan = planMemory(chain.slice(1).map((range, i) => ({ ranges: [chain[i] as BufferRange, range] })));
-  expect(plan.slotBytes).toHaveLength(2);
-  expect(plan.unsharedBytes).toBe(30 * 4096);
+test("both ways of recording give the same plan", () => {
+  const { work, free } = chain();
+  const [run, dry] = [gpu.record(work), gpu.record(work, { execute: false })];
+  expect(dry.plan.bufferBytes).toEqual(run.plan.bufferBytes);
+  expect(dry.dispatches).toBe(run.dispatches);
+  for (const recording of [run, dry]) recording.dispose();
+  free();
+});
+
+test("memory from before a recording is data for it, not its own", async () => {
+  const { x, y, free } = chain();
+  const older = emptyTensor(gpu, [COUNT]);
+  addInto(gpu, { a: x.range, b: x.range, out: older.range, count: COUNT });
+  const recording = gpu.record(() => addInto(gpu, { a: older.range, b: x.range, out: y.range, count: COUNT }), { execute: false });
+  expect(recording.plannedBytes).toBe(0);
+  recording.replay();
+  expect((await y.toArray())[7]).toBe(3);
+  recording.dispose();
+  gpu.free(older.range);
+  free();
+});
+
+test("a tensor used after its release is refused while recording without running too", () => {
+  const { y, free } = chain();
+  const record = () =>
+    gpu.record(() => {
+      const own = emptyTensor(gpu, [COUNT]);
+      gpu.free(own.range);
+      addInto(gpu, { a: own.range, b: undefined, out: y.range, count: COUNT });
+    }, { execute: false });
+  expect(record).toThrow(/after its release/);
+  free();
 });

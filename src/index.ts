@@ -128,6 +128,7 @@ export {
 // Training: optimiser, methods, steps that are recorded and replayed, whole runs.
 export { Adam, type AdamOptions } from "./optim/adam.ts";
 export { clipValues, NormClip } from "./optim/clip.ts";
+export { LossScaler, type LossScalerOptions, type LossScaleState } from "./optim/loss_scaler.ts";
 export type { Optimiser, OptimiserArenas, ParameterGroup } from "./optim/optimiser.ts";
 export { Rmsprop, type RmspropOptions } from "./optim/rmsprop.ts";
 export { cosineSchedule, linearSchedule, multiStepSchedule, productSchedule, type Schedule, sequenceSchedule } from "./optim/schedule.ts";

@@ -1,7 +1,8 @@
 // RMSprop (Tieleman and Hinton 2012) as PyTorch writes it, over a stretch of a flat arena; i: element.
 // g = s g + y p; v = alpha v + (1 - alpha) g^2; p -= x velocity(g / (sqrt(spread(v)) + eps)), with x = lr, y = L2 decay,
-// written by the host before every step; s = gradient_scale, written on the device. spread: v, or less the square of the
-// mean gradient (rmsprop_raw, rmsprop_centered); velocity: as it is, or with momentum (rmsprop_plain, rmsprop_momentum).
+// written by the host before every step; s = gradient_scale, written on the device, negative to leave the step out.
+// spread: v, or less the square of the mean gradient (rmsprop_raw, rmsprop_centered); velocity: as it is, or with momentum
+// (rmsprop_plain, rmsprop_momentum).
 // Layout: p, g, v [count] f32; rows [groups] of (x, y, 0, 0). Grid: any; every invocation takes a span.
 const WORKGROUP: u32 = 64u; // spec
 struct Params { count: u32, row: u32, alpha: f32, rest: f32, epsilon: f32, momentum: f32 }
@@ -16,6 +17,7 @@ struct Params { count: u32, row: u32, alpha: f32, rest: f32, epsilon: f32, momen
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let row = rows[params.row];
   let scale = gradient_scale[0];
+  if (scale < 0.0) { return; }
   let span = span_of(group, groups, lane, WORKGROUP);
   for (var i = span.first; i < params.count; i += span.stride) {
     let gradient = g[i] * scale + row.y * p[i];

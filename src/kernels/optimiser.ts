@@ -9,7 +9,7 @@ export interface StepCall {
   rows: BufferRange;
   /** The row that counts here. */
   row: number;
-  /** One f32 that every gradient is multiplied by as it is read. */
+  /** One f32 that every gradient is multiplied by as it is read; where it is negative the step changes nothing. */
   gradientScale: BufferRange;
   /** The stretch of all arenas alike, in bytes from their beginning; not more than one binding. */
   stretch: { offset: number; bytes: number };

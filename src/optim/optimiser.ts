@@ -11,7 +11,7 @@ import type { StepCall } from "../kernels/optimiser.ts";
 export interface OptimiserArenas {
   parameters: BufferRange;
   gradients: BufferRange;
-  /** One f32 that every gradient is multiplied by as it is read, such as NormClip's factor; 1 where absent. */
+  /** One f32 that every gradient is multiplied by as it is read, such as NormClip's factor or a LossScaler's; negative: the step changes nothing. */
   gradientScale?: BufferRange;
 }
 

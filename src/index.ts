@@ -87,6 +87,7 @@ export {
 
 // Reductions and shapes.
 export { argmax, logSumExp, max, mean, min, norm, type ReduceOptions, sum, variance } from "./ops/reduce.ts";
+export { reverseGradient } from "./ops/reverse_gradient.ts";
 export { gather, indexSelect, scatterAdd } from "./ops/gather.ts";
 export { reshape } from "./ops/reshape.ts";
 export { logSoftmax, softmax } from "./ops/softmax.ts";

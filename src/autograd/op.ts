@@ -60,7 +60,7 @@ export function withoutGradient<T>(work: () => T): T {
 
 /** True where a gradient can flow into this tensor. */
 export function wantsGradient(tensor: Tensor): boolean {
-  return tensor.producer !== undefined || tensor.requiresGradient;
+  return tensor.producer !== undefined || (tensor.requiresGradient && !(tensor instanceof Parameter && tensor.frozen));
 }
 
 /** Refuses an argument that is stored otherwise than the op takes it. Errors: OpError. */

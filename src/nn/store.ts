@@ -140,6 +140,14 @@ export class ParameterStore {
     return this.#required().running;
   }
 
+  /**
+   * Freezes (or frees) the parameters whose names the test accepts: their gradients stay zero. An optimiser with weight
+   * decay needs them in a parameter group of rate 0. A recorded step keeps what held when it was recorded.
+   */
+  freeze(which: (name: string) => boolean, frozen = true): void {
+    for (const [name, parameter] of this.#parameters) if (which(name)) parameter.frozen = frozen;
+  }
+
   /** Forgets the gradients; the next backward pass overwrites them. */
   zeroGradients(): void {
     for (const parameter of this.#parameters.values()) parameter.gradientFilled = false;

@@ -148,6 +148,8 @@ export class Parameter extends Tensor {
   readonly gradient: Tensor;
   /** False until a backward pass has written the gradient since the last zeroGradients(). */
   gradientFilled = false;
+  /** True: backward passes leave it out; gradients still flow through the ops that use it. Read when an op is called. */
+  frozen = false;
 
   constructor(gpu: Gpu, facts: { shape: Shape; range: BufferRange; gradientRange: BufferRange; label: string }) {
     super(gpu, { shape: facts.shape, range: facts.range, label: facts.label, requiresGradient: true });

@@ -1,5 +1,6 @@
 // C view: row (n, i, j) goes to y[n, i*step + origin, j*step + origin, column]; `epilogue` may add a bias.
-@group(0) @binding(3) var<storage, read_write> c: array<Elem>;
+// The last layer of a network is stored in another type than the activations before it may be.
+@group(0) @binding(3) var<storage, read_write> c: array<ElemC>;
 
 // First element of an output row, with the columns contiguous behind it.
 fn c_row(phase: Phase, row: u32) -> u32 {
@@ -13,5 +14,5 @@ fn c_row(phase: Phase, row: u32) -> u32 {
 }
 
 fn c_store(base: u32, column: u32, value: f32) {
-  c[base + column] = narrow(epilogue(column, value));
+  c[base + column] = ElemC(epilogue(column, value));
 }

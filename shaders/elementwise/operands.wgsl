@@ -4,7 +4,7 @@ const A_NUMBER: bool = false; // spec
 const B_NUMBER: bool = false; // spec
 const C_NUMBER: bool = false; // spec
 struct Params {
-  rows: u32, chunks: u32, // elements of y are rows * size5; rows in flight at once
+  rows: u32, chunks: u32, depth: u32, // elements of y are rows * size5; rows go in chunks of `depth`
   size1: u32, size2: u32, size3: u32, size4: u32, size5: u32,
   a0: u32, a1: u32, a2: u32, a3: u32, a4: u32, a5: u32,
   b0: u32, b1: u32, b2: u32, b3: u32, b4: u32, b5: u32,

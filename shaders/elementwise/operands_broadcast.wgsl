@@ -51,7 +51,7 @@ fn walk(span: Span) {
   for (var id = span.first; id < params.chunks * params.size5; id += span.stride) {
     let chunk = divide(id, params.size5);
     let k = id - chunk * params.size5;
-    for (var row = chunk; row < params.rows; row += params.chunks) {
+    for (var row = chunk * params.depth; row < min((chunk + 1u) * params.depth, params.rows); row++) {
       let at = row_place(row);
       element(row * params.size5 + k, Place(at.a + k * params.a5, at.b + k * params.b5, at.c + k * params.c5));
     }

@@ -1,11 +1,12 @@
 // y[to(i)] = x[from(i)] for every index i of a box: from and to are affine in the index, per axis a signed step.
 // Serves permute, slice, flip, expand (a step of 0), concat and pad. Axes are collapsed by the host; the innermost is axis 5,
-// the outermost axis 0. An invocation keeps its place on the innermost axis and walks through rows.
+// the outermost axis 0. An invocation keeps its place on the innermost axis and walks
+// through `depth` rows one after the other, so that what lies side by side in x is read while it is in the cache.
 // Layout: x, y Elem that do not overlap; no two i with one `to`. Grid: any; every invocation takes a span of chunks * size5.
 const AXES: u32 = 6u; // spec
 const WORKGROUP: u32 = 64u; // spec
 struct Params {
-  rows: u32, chunks: u32,
+  rows: u32, chunks: u32, depth: u32,
   size1: u32, size2: u32, size3: u32, size4: u32, size5: u32,
   from_start: i32, from0: i32, from1: i32, from2: i32, from3: i32, from4: i32, from5: i32,
   to_start: i32, to0: i32, to1: i32, to2: i32, to3: i32, to4: i32, to5: i32,
@@ -20,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   for (var id = span.first; id < params.chunks * params.size5; id += span.stride) {
     let chunk = divide(id, params.size5);
     let column = i32(id - chunk * params.size5);
-    for (var row = chunk; row < params.rows; row += params.chunks) {
+    for (var row = chunk * params.depth; row < min((chunk + 1u) * params.depth, params.rows); row++) {
       var rest = row;
       var source = params.from_start + column * params.from5;
       var place = params.to_start + column * params.to5;

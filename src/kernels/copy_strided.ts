@@ -5,7 +5,7 @@ import { rowGrid } from "./span.ts";
 import { axisSlot, collapseAxes } from "./strides.ts";
 
 const UNIFORMS = {
-  rows: "u32", chunks: "u32",
+  rows: "u32", chunks: "u32", depth: "u32",
   size1: "u32", size2: "u32", size3: "u32", size4: "u32", size5: "u32",
   from_start: "i32", from0: "i32", from1: "i32", from2: "i32", from3: "i32", from4: "i32", from5: "i32",
   to_start: "i32", to0: "i32", to1: "i32", to2: "i32", to3: "i32", to4: "i32", to5: "i32",
@@ -32,7 +32,7 @@ export function copyStrided(gpu: Gpu, { x, y, shape, from, to }: { x: BufferRang
   const columns = sizes.at(-1) ?? 1;
   const rows = sizes.slice(0, -1).reduce((product, size) => product * size, 1);
   const { chunks, workgroups } = rowGrid(gpu, { rows, columns });
-  Object.assign(uniforms, { rows, chunks, size5: columns });
+  Object.assign(uniforms, { rows, chunks, depth: Math.ceil(rows / chunks), size5: columns });
   uniforms.from_start = from.start;
   uniforms.to_start = to.start;
   sizes.forEach((size, axis) => {

@@ -69,7 +69,7 @@ const LETTERS = ["a", "b", "c"] as const;
 type Letter = (typeof LETTERS)[number];
 
 const UNIFORMS = {
-  rows: "u32", chunks: "u32",
+  rows: "u32", chunks: "u32", depth: "u32",
   size1: "u32", size2: "u32", size3: "u32", size4: "u32", size5: "u32",
   a0: "u32", a1: "u32", a2: "u32", a3: "u32", a4: "u32", a5: "u32",
   b0: "u32", b1: "u32", b2: "u32", b3: "u32", b4: "u32", b5: "u32",
@@ -123,7 +123,7 @@ function prepare(gpu: Gpu, name: FunctionName, { operands, shape, attributes = [
   const columns = sizes.at(-1) ?? 1;
   const rows = count / columns;
   const { chunks, workgroups } = dense ? { chunks: 1, workgroups: spanGrid(gpu, count) } : rowGrid(gpu, { rows, columns });
-  Object.assign(uniforms, { rows, chunks, size5: columns });
+  Object.assign(uniforms, { rows, chunks, depth: Math.ceil(rows / chunks), size5: columns });
   [uniforms.p, uniforms.q] = attributes;
   sizes.forEach((size, axis) => {
     if (axis > 0) uniforms[`size${axisSlot(axis, sizes.length)}` as "size1"] = size;

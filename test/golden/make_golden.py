@@ -268,4 +268,5 @@ def main():
     save("adam", tensors)
 
 
-main()
+if __name__ == "__main__":
+    main()

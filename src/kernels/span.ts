@@ -20,7 +20,7 @@ export function spanGrid(gpu: Gpu, count: number, each = 1): [number, number, nu
 export function rowGrid(gpu: Gpu, { rows, columns }: { rows: number; columns: number }): { chunks: number; workgroups: [number, number, number] } {
   const invocations = spanGrid(gpu, rows * columns)[0] * WORKGROUP;
   const chunks = Math.max(1, Math.min(rows, Math.floor(invocations / columns)));
-  return { chunks, workgroups: [Math.max(1, Math.min(65535, Math.ceil((chunks * columns) / WORKGROUP))), 1, 1] };
+  return { chunks, workgroups: spanGrid(gpu, chunks * columns, rows / chunks) };
 }
 
 /** Neighbouring invocations that share one row on hardware: a full line of memory. */

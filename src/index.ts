@@ -47,6 +47,7 @@ export {
   /** Window, step and border of a pooling. */
   type MaxpoolOptions,
 } from "./ops/maxpool.ts";
+export { bceWithLogits, l1, type LossOptions, lsgan, mse, type Reduction, smoothL1 } from "./ops/pointwise_loss.ts";
 export { type BilinearOptions, upsampleBilinear, upsampleNearest } from "./ops/upsample.ts";
 
 // Elementwise functions with broadcasting.

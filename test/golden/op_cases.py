@@ -40,7 +40,7 @@ def randn(*shape, seed=0):
     """Normal values that depend on shape and seed only."""
     digest = hashlib.sha256(repr((shape, seed)).encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
-    return torch.randn(*shape, generator=generator)
+    return torch.randn(shape, generator=generator)
 
 
 def nchw(x):

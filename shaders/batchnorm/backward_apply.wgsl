@@ -1,17 +1,14 @@
-// dx = gamma * rstd * (dz - mean dz - xhat * mean(dz * xhat)); with ADD also the residual's gradient dz.
+// dx = gamma * rstd * (dz - mean dz - xhat * mean(dz * xhat)), dz = dy where the gate is open, else 0; with a residual
+// also its gradient dz.
 // Axes and layout as in batchnorm/apply; means [groups, channels]. Grid: linear over groups * chunks * channels.
-const RELU: bool = false; // spec
 const SHARED_MOMENTS: bool = false; // spec
 const WORKGROUP: u32 = 64u; // spec
 struct Params { groups: u32, rows: u32, channels: u32, chunks: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Elem>;
-@group(0) @binding(2) var<storage, read> y: array<Elem>;
-@group(0) @binding(3) var<storage, read> dy: array<Elem>;
 @group(0) @binding(4) var<storage, read> moments: array<vec2<f32>>;
 @group(0) @binding(5) var<storage, read> means: array<vec2<f32>>;
 @group(0) @binding(6) var<storage, read> gamma: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<Elem>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -23,14 +20,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let g = part / params.chunks;
   let moment = moments[select(g * params.channels, 0u, SHARED_MOMENTS) + channel];
   let mean = means[g * params.channels + channel];
-  let scale = gamma[channel] * moment.y;
+  let scale = moment.y * gamma[channel];
+  let shift = gate_shift(channel);
   let step = params.chunks * params.channels;
   var at = (g * params.rows + chunk) * params.channels + channel;
   for (var row = chunk; row < params.rows; row += params.chunks) {
-    var dz = widen(dy[at]);
-    if (RELU) { dz = select(0.0, dz, widen(y[at]) > 0.0); }
-    let normalised = (widen(x[at]) - moment.x) * moment.y;
-    dx[at] = narrow(scale * (dz - mean.x - normalised * mean.y));
+    let centred = widen(x[at]) - moment.x;
+    let dz = select(0.0, gradient_at(at), is_open(at, fma(centred, scale, shift)));
+    dx[at] = narrow(scale * (dz - mean.x - centred * moment.y * mean.y));
     store_residual_gradient(at, dz);
     at += step;
   }

@@ -1,15 +1,14 @@
-// partials[group, chunk, channel] = (sum of dz, sum of dz * xhat), with xhat = (x - mean) * rstd and dz = dy, or dy where
-// y > 0 if the forward pass ended in a relu.
+// partials[group, chunk, channel] = (sum of dz, sum of dz * xhat), with xhat = (x - mean) * rstd and dz = dy where the gate
+// is open, else 0.
 // Axes and layout as in batchnorm/apply. Grid: linear over groups * chunks * channels.
-const RELU: bool = false; // spec
 const SHARED_MOMENTS: bool = false; // spec
 const WORKGROUP: u32 = 64u; // spec
 struct Params { groups: u32, rows: u32, channels: u32, chunks: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Elem>;
-@group(0) @binding(2) var<storage, read> y: array<Elem>;
-@group(0) @binding(3) var<storage, read> dy: array<Elem>;
-@group(0) @binding(4) var<storage, read> moments: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> dy: array<Elem>;
+@group(0) @binding(3) var<storage, read> moments: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> gamma: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<vec2<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -21,15 +20,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let chunk = part % params.chunks;
   let g = part / params.chunks;
   let moment = moments[select(g * params.channels, 0u, SHARED_MOMENTS) + channel];
+  let scale = moment.y * gamma[channel];
+  let shift = gate_shift(channel);
   var sum = 0.0;
   var product = 0.0;
   let step = params.chunks * params.channels;
   var at = (g * params.rows + chunk) * params.channels + channel;
   for (var row = chunk; row < params.rows; row += params.chunks) {
-    var dz = widen(dy[at]);
-    if (RELU) { dz = select(0.0, dz, widen(y[at]) > 0.0); }
+    let centred = widen(x[at]) - moment.x;
+    let dz = select(0.0, widen(dy[at]), is_open(at, fma(centred, scale, shift)));
     sum += dz;
-    product = fma(dz, (widen(x[at]) - moment.x) * moment.y, product);
+    product = fma(dz, centred * moment.y, product);
     at += step;
   }
   partials[i] = vec2<f32>(sum, product);

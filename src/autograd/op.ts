@@ -3,7 +3,7 @@
  *
  * Contract of `backward`: it uses the incoming gradient; it returns one entry per input, undefined where none is
  * needed; it never writes into an input, never accumulates, never reads back to the host. `saved` is the complete list
- * of what stays alive between the passes.
+ * of what stays alive between the passes, with the memory of inputs and output that backward reads.
  */
 import { OpError } from "../error.ts";
 import { type DType, emptyTensor, Parameter, type Producer, type Shape, type Tensor } from "../tensor/tensor.ts";
@@ -18,6 +18,8 @@ export interface BackwardContext<A, S> {
   readonly needs: readonly boolean[];
   /** True where the incoming gradient is the implicit 1 of a loss. */
   readonly seeded: boolean;
+  /** True where nobody else uses the incoming gradient: it may be overwritten and returned. */
+  readonly ownsGradient: boolean;
   /** A tensor of input i's shape to fill; for a parameter's first contribution it is the gradient arena itself. */
   target(i: number): Tensor;
 }
@@ -32,6 +34,11 @@ export interface OpDefinition<A, S> {
    */
   dtype?(inputs: readonly Tensor[], attributes: A): DType;
   forward(inputs: readonly Tensor[], attributes: A, output: Tensor): S;
+  /**
+   * Writes the output's values, bit for bit, into `output` once more; for ops that cost about a pass over memory. Under
+   * withRecompute backward passes read such a copy, and the original need not outlive the forward pass.
+   */
+  remake?(output: Tensor, made: { inputs: readonly Tensor[]; attributes: A; saved: S }): void;
   backward(gradient: Tensor, context: BackwardContext<A, S>): (Tensor | undefined)[];
 }
 
@@ -41,11 +48,39 @@ export interface Node extends Producer {
   readonly name: string;
   readonly output: Tensor;
   readonly needs: readonly boolean[];
-  run(gradient: Tensor, options: { seeded: boolean; target: (i: number) => Tensor }): (Tensor | undefined)[];
+  /** `inputs` and `output` hold the values of the node's own, maybe elsewhere. */
+  run(gradient: Tensor, options: NodeRun): (Tensor | undefined)[];
+  /** Fills `output` anew; absent where the output itself stays. */
+  readonly remake: ((output: Tensor, inputs: readonly Tensor[]) => void) | undefined;
+}
+
+/** What the walker gives a node. */
+export interface NodeRun {
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  readonly seeded: boolean;
+  readonly ownsGradient: boolean;
+  target(i: number): Tensor;
 }
 
 let sequence = 0;
 let recordingGraph = true;
+let recomputing = false;
+
+/**
+ * Runs `work` (forward passes, with or without their backward passes) so that cheap outputs, those of ops with `remake`,
+ * are computed again in backward instead of kept. Results are the same bits. Memory falls in recorded steps, where a
+ * tensor's place is free after its last use. Parameters must be the same in both passes.
+ */
+export function withRecompute<T>(work: () => T): T {
+  const before = recomputing;
+  recomputing = true;
+  try {
+    return work();
+  } finally {
+    recomputing = before;
+  }
+}
 
 /** Runs `work` without remembering anything for a backward pass (teacher passes, evaluation). */
 export function withoutGradient<T>(work: () => T): T {
@@ -87,13 +122,15 @@ export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor
     const saved = op.forward(inputs, attributes, output);
     const needs = inputs.map((input) => recordingGraph && wantsGradient(input));
     if (needs.some(Boolean)) {
+      const remake = recomputing ? op.remake : undefined;
       const node: Node = {
         sequence: sequence++,
         name: op.name,
         inputs,
         output,
         needs,
-        run: (gradient, { seeded, target }) => op.backward(gradient, { inputs, output, attributes, saved, needs, seeded, target }),
+        run: (gradient, run) => op.backward(gradient, { ...run, attributes, saved, needs }),
+        remake: remake && ((copy, sources) => remake(copy, { inputs: sources, attributes, saved })),
       };
       output.producer = node;
     }

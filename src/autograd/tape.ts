@@ -1,6 +1,7 @@
 /** The walker: reverse order of creation, one accumulation rule, gradients of parameters into their arena. */
+import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { addInto, fill } from "../kernels/elementwise.ts";
-import { emptyTensor, Parameter, sameShape, shapeText, type Tensor } from "../tensor/tensor.ts";
+import { emptyTensor, Parameter, sameShape, shapeText, Tensor } from "../tensor/tensor.ts";
 import { checkDtype, gradientTarget, type Node } from "./op.ts";
 
 function isNode(producer: Tensor["producer"]): producer is Node {
@@ -23,6 +24,95 @@ function deposit(parameter: Parameter, contribution: Tensor): void {
     addInto(gpu, { a: contribution.range, b: undefined, out: gradient.range, count: gradient.size });
   }
   parameter.gradientFilled = true;
+}
+
+/** Stands for an output in backward passes; filled anew when its memory is first asked for. */
+class Remade extends Tensor {
+  readonly #fill: (copy: Tensor) => void;
+  #copy: Tensor | undefined;
+
+  constructor(original: Tensor, fill: (copy: Tensor) => void) {
+    const { shape, dtype, label, requiresGradient } = original;
+    super(original.gpu, { shape, dtype, label, requiresGradient });
+    this.producer = original.producer;
+    this.#fill = fill;
+  }
+
+  override get range(): BufferRange {
+    if (!this.#copy) {
+      const { shape, dtype, label } = this;
+      this.#copy = emptyTensor(this.gpu, shape, { label: `${label} again`, dtype });
+      this.#fill(this.#copy);
+    }
+    return this.#copy.range;
+  }
+
+  /** True where the copy exists and lies in this memory. */
+  occupies({ allocation }: BufferRange): boolean {
+    return this.#copy?.range.allocation === allocation;
+  }
+}
+
+/** The values that a backward pass reads: originals, or one copy of each output that was not kept. */
+class Values {
+  readonly #copies = new Map<Tensor, Remade>();
+
+  of(tensor: Tensor): Tensor {
+    const { producer } = tensor;
+    if (!isNode(producer) || !producer.remake) return tensor;
+    const { remake, inputs } = producer;
+    let copy = this.#copies.get(tensor);
+    if (!copy) {
+      copy = new Remade(tensor, (into) => remake(into, inputs.map((input) => this.of(input))));
+      this.#copies.set(tensor, copy);
+    }
+    return copy;
+  }
+
+  occupy(range: BufferRange): boolean {
+    return [...this.#copies.values()].some((copy) => copy.occupies(range));
+  }
+}
+
+/** Gradients on their way, and whether the memory of one is used by another. */
+class Pending {
+  readonly #gradients = new Map<Tensor, Tensor>();
+  readonly #users = new Map<BufferRange["allocation"], number>();
+
+  get(tensor: Tensor): Tensor | undefined {
+    return this.#gradients.get(tensor);
+  }
+
+  set(tensor: Tensor, gradient: Tensor): void {
+    this.take(tensor);
+    this.#gradients.set(tensor, gradient);
+    this.hold(gradient.range);
+  }
+
+  /** Removes the gradient of a tensor. */
+  take(tensor: Tensor): Tensor | undefined {
+    const gradient = this.#gradients.get(tensor);
+    if (!gradient) return undefined;
+    this.#gradients.delete(tensor);
+    const { allocation } = gradient.range;
+    this.#users.set(allocation, (this.#users.get(allocation) ?? 0) - 1);
+    return gradient;
+  }
+
+  /** Counts memory as used from now on, whatever becomes of the gradients in it. */
+  hold({ allocation }: BufferRange): void {
+    this.#users.set(allocation, (this.#users.get(allocation) ?? 0) + 1);
+  }
+
+  uses({ allocation }: BufferRange): boolean {
+    return (this.#users.get(allocation) ?? 0) > 0;
+  }
+}
+
+/** Says which memory was made since it was called. */
+function newerThanNow(gpu: Gpu): (range: BufferRange) => boolean {
+  const begin = gpu.allocationSerial;
+  return ({ allocation }) => !allocation.persistent && allocation.serial >= begin;
 }
 
 /** Options of backward. */
@@ -54,7 +144,9 @@ export function backward(root: Tensor, options: BackwardOptions = {}): Map<Tenso
   }
   nodes.sort((a, b) => b.sequence - a.sequence);
 
-  const gradients = new Map<Tensor, Tensor>();
+  const gradients = new Pending();
+  const values = new Values();
+  const isOwn = newerThanNow(root.gpu);
   const seeded = options.gradient === undefined;
   let seed = options.gradient;
   checkDtype("backward", "gradient", { tensor: seed, dtype: root.dtype });
@@ -65,12 +157,17 @@ export function backward(root: Tensor, options: BackwardOptions = {}): Map<Tenso
   gradients.set(root, seed);
 
   for (const node of nodes) {
-    const gradient = gradients.get(node.output);
+    const gradient = gradients.take(node.output);
     if (!gradient) continue; // an output that the root does not use
-    gradients.delete(node.output);
-    if (wanted.has(node.output)) results.set(node.output, gradient);
+    if (wanted.has(node.output)) {
+      results.set(node.output, gradient);
+      gradients.hold(gradient.range);
+    }
     const contributions = node.run(gradient, {
+      inputs: node.inputs.map((input) => values.of(input)),
+      output: values.of(node.output),
       seeded: seeded && node === root.producer,
+      ownsGradient: isOwn(gradient.range) && !gradients.uses(gradient.range) && !values.occupy(gradient.range),
       target: (i) => gradientTarget(node.inputs[i] as Tensor),
     });
     if (contributions.length !== node.inputs.length) {

@@ -80,6 +80,11 @@ export class Gpu {
     return { ...this.#commands.counters };
   }
 
+  /** Serial of the next allocation: what has a smaller one is older. */
+  get allocationSerial(): number {
+    return nextSerial();
+  }
+
   /** Memory that lives until the enclosing scope ends (or until `free`, outside of scopes). */
   allocate(bytes: number, label: string, { element = "f32" }: { element?: ElementType } = {}): BufferRange {
     if (element === "f16") this.requireHalf();

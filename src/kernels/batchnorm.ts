@@ -3,7 +3,7 @@
  * A tensor is seen as [groups * rows, channels]; rows = images of a group times pixels.
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
-import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+import { type BufferRecord, defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
 
 /** Sizes of a grouped batchnorm. */
@@ -70,29 +70,55 @@ const applyAddKernel = defineKernel({
   buffers: { ...APPLY_BUFFERS, residual: "read" },
   uniforms: SIZES,
 });
-const backwardSumsKernel = defineKernel({
-  name: "batchnorm/backward_sums",
-  fragments: ["batchnorm/backward_sums.wgsl", ...LIBRARY],
-  buffers: { x: "read", y: "read", dy: "read", moments: "read", partials: "read_write" },
-  uniforms: SIZES,
-});
+/** What lets a gradient through: nothing behind the normalisation, a relu of x alone, a relu behind a residual. */
+type Gate = "open" | "input" | "output";
+const GATE_BUFFERS = { open: {}, input: { beta: "read" }, output: { y: "read" } } as const satisfies Record<Gate, BufferRecord>;
+
+function backwardSums(gate: Gate) {
+  return defineKernel({
+    name: "batchnorm/backward_sums",
+    fragments: ["batchnorm/backward_sums.wgsl", `batchnorm/gate_${gate}.wgsl`, ...LIBRARY],
+    buffers: { x: "read", dy: "read", moments: "read", gamma: "read", ...(GATE_BUFFERS[gate] as BufferRecord), partials: "read_write" },
+    uniforms: SIZES,
+  });
+}
+
+function backwardApply(gate: Gate, { inPlace, residual }: { inPlace: boolean; residual: boolean }) {
+  return defineKernel({
+    name: residual ? "batchnorm/backward_apply_add" : "batchnorm/backward_apply",
+    fragments: [
+      "batchnorm/backward_apply.wgsl",
+      `batchnorm/gate_${gate}.wgsl`,
+      `batchnorm/gradient_${inPlace ? "in_place" : "apart"}.wgsl`,
+      `batchnorm/residual_gradient_${residual ? "store" : "none"}.wgsl`,
+      ...LIBRARY,
+    ],
+    buffers: {
+      x: "read",
+      ...((inPlace ? {} : { dy: "read" }) as BufferRecord),
+      moments: "read",
+      means: "read",
+      gamma: "read",
+      ...(GATE_BUFFERS[gate] as BufferRecord),
+      dx: "read_write",
+      ...((residual ? { dresidual: "read_write" } : {}) as BufferRecord),
+    },
+    uniforms: SIZES,
+  });
+}
+
+const GATES = ["open", "input", "output"] as const;
+const backwardSumsKernels = { open: backwardSums("open"), input: backwardSums("input"), output: backwardSums("output") };
+/** By gate, in place or apart, with or without a residual. */
+const backwardApplyKernels = new Map(
+  GATES.flatMap((gate) =>
+    [false, true].flatMap((inPlace) => [false, true].map((residual) => [`${gate} ${inPlace} ${residual}`, backwardApply(gate, { inPlace, residual })] as const)),
+  ),
+);
 const finishBackwardKernel = defineKernel({
   name: "batchnorm/finish_backward",
   fragments: ["batchnorm/finish_backward.wgsl", "lib/grid.wgsl"],
   buffers: { partials: "read", means: "read_write", dgamma: "read_write", dbeta: "read_write" },
-  uniforms: SIZES,
-});
-const BACKWARD_BUFFERS = { x: "read", y: "read", dy: "read", moments: "read", means: "read", gamma: "read", dx: "read_write" } as const;
-const backwardApplyKernel = defineKernel({
-  name: "batchnorm/backward_apply",
-  fragments: ["batchnorm/backward_apply.wgsl", "batchnorm/residual_gradient_none.wgsl", ...LIBRARY],
-  buffers: BACKWARD_BUFFERS,
-  uniforms: SIZES,
-});
-const backwardApplyAddKernel = defineKernel({
-  name: "batchnorm/backward_apply_add",
-  fragments: ["batchnorm/backward_apply.wgsl", "batchnorm/residual_gradient_store.wgsl", ...LIBRARY],
-  buffers: { ...BACKWARD_BUFFERS, dresidual: "read_write" },
   uniforms: SIZES,
 });
 
@@ -163,15 +189,20 @@ export function batchnormApply(
   else gpu.run(applyKernel, { buffers, uniforms, spec, workgroups });
 }
 
-/** Gradients of batchnormApply, those that are asked for; with `frozen` the moments are constants (running statistics). */
+/**
+ * Gradients of batchnormApply, those that are asked for; with `frozen` the moments are constants (running statistics).
+ * `y` is read only where a relu follows a residual. gradX may be gradY itself, which is then overwritten.
+ */
 export function batchnormBackward(
   gpu: Gpu,
   call: {
     x: BufferRange;
-    y: BufferRange;
+    /** The output, of a call with relu and residual. */
+    y?: BufferRange | undefined;
     gradY: BufferRange;
     moments: BufferRange;
     gamma: BufferRange;
+    beta: BufferRange;
     gradX?: BufferRange | undefined;
     gradGamma?: BufferRange | undefined;
     gradBeta?: BufferRange | undefined;
@@ -181,25 +212,31 @@ export function batchnormBackward(
     frozen: boolean;
   },
 ): void {
-  const { x, y, gradY: dy, moments, gamma, shape, relu, frozen } = call;
+  const { x, y, gradY: dy, moments, gamma, beta, shape, relu, frozen } = call;
+  const gate: Gate = !relu ? "open" : y ? "output" : "input";
+  const gated: Record<string, BufferRange> = { open: {}, input: { beta }, output: y ? { y } : {} }[gate];
   const { uniforms, workgroups, chunks } = launch(shape);
   const means = gpu.allocate(8 * shape.groups * shape.channels, "batchnorm means");
-  const spec = { RELU: relu, SHARED_MOMENTS: frozen };
-  const scratch = (bytes: number) => gpu.allocate(bytes, "unwanted gradient");
+  const spec = { SHARED_MOMENTS: frozen };
+  const scratch = (bytes: number) => gpu.allocate(bytes, "unwanted gradient", { element: x.allocation.element });
+  const unwanted = () => gpu.allocate(4 * shape.channels, "unwanted gradient");
   if (frozen && !call.gradGamma && !call.gradBeta) fill(gpu, { out: means, count: means.bytes / 4, value: 0 });
   else {
     const partials = gpu.allocate(8 * shape.groups * chunks * shape.channels, "batchnorm partials");
-    gpu.run(backwardSumsKernel, { buffers: { x, y, dy, moments, partials }, uniforms, spec, workgroups });
+    gpu.run(backwardSumsKernels[gate], { buffers: { x, dy, moments, gamma, ...gated, partials }, uniforms, spec, workgroups });
     gpu.run(finishBackwardKernel, {
-      buffers: { partials, means, dgamma: call.gradGamma ?? scratch(4 * shape.channels), dbeta: call.gradBeta ?? scratch(4 * shape.channels) },
+      buffers: { partials, means, dgamma: call.gradGamma ?? unwanted(), dbeta: call.gradBeta ?? unwanted() },
       uniforms,
       spec: { FROZEN: frozen },
       workgroups: linearGrid(shape.channels, WORKGROUP),
     });
   }
   if (!call.gradX && !call.gradResidual) return;
-  const dx = call.gradX ?? gpu.allocate(x.bytes, "unwanted gradient", { element: x.allocation.element });
-  const buffers = { x, y, dy, moments, means, gamma, dx };
-  if (call.gradResidual) gpu.run(backwardApplyAddKernel, { buffers: { ...buffers, dresidual: call.gradResidual }, uniforms, spec, workgroups });
-  else gpu.run(backwardApplyKernel, { buffers, uniforms, spec, workgroups });
+  const dx = call.gradX ?? scratch(x.bytes);
+  const inPlace = dx.allocation === dy.allocation;
+  const { gradResidual: dresidual } = call;
+  const kernel = backwardApplyKernels.get(`${gate} ${inPlace} ${dresidual !== undefined}`);
+  if (!kernel) throw new Error(`batchnorm: no backward kernel for gate ${gate}`);
+  const buffers = { x, ...(inPlace ? {} : { dy }), moments, means, gamma, ...gated, dx, ...(dresidual ? { dresidual } : {}) };
+  gpu.run(kernel, { buffers, uniforms, spec, workgroups });
 }

@@ -3,7 +3,7 @@ import { checkDtype, defineOp } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { batchMoments, batchnormApply, batchnormBackward, type BatchnormShape, runningMoments, type StatisticsPlace } from "../kernels/batchnorm.ts";
 import type { BufferRange } from "../gpu/device.ts";
-import { type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
+import { Parameter, type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
 
 /** How a pass normalises. */
 export interface BatchnormMode {
@@ -43,6 +43,19 @@ function sizes(x: Shape, groups: number): BatchnormShape {
   return { groups, rows: rows / groups, channels };
 }
 
+function apply(output: Tensor, { inputs: [x, gamma, beta, residual], attributes, saved: { moments, shape } }: { inputs: readonly Tensor[]; attributes: Attributes; saved: Saved }): void {
+  batchnormApply(output.gpu, {
+    x: (x as Tensor).range,
+    moments,
+    sharedMoments: !attributes.training,
+    gamma: (gamma as Tensor).range,
+    beta: (beta as Tensor).range,
+    y: output.range,
+    shape,
+    tail: { relu: attributes.relu, residual: residual?.range },
+  });
+}
+
 const op = defineOp<Attributes, Saved>({
   name: "batchnorm",
   infer([x, gamma, beta, residual], { groups, training }) {
@@ -72,34 +85,31 @@ const op = defineOp<Attributes, Saved>({
     checkDtype("batchnorm", "residual", { tensor: residual, dtype });
     return dtype;
   },
-  forward([x, gamma, beta, residual], { training, groups, slot, place, epsilon, relu }, output) {
-    const input = x as Tensor;
+  forward(inputs, attributes, output) {
+    const { training, groups, slot, place, epsilon } = attributes;
+    const input = inputs[0] as Tensor;
     const { gpu } = input;
     const shape = sizes(input.shape, groups);
     const moments = training
       ? batchMoments(gpu, { x: input.range, shape, place, slot, epsilon })
       : runningMoments(gpu, { channels: shape.channels, place, epsilon });
-    batchnormApply(gpu, {
-      x: input.range,
-      moments,
-      sharedMoments: !training,
-      gamma: (gamma as Tensor).range,
-      beta: (beta as Tensor).range,
-      y: output.range,
-      shape,
-      tail: { relu, residual: residual?.range },
-    });
-    return { moments, shape };
+    const saved = { moments, shape };
+    apply(output, { inputs, attributes, saved });
+    return saved;
   },
-  backward(gradient, { inputs: [x, gamma, , residual], output, saved, attributes, needs, target }) {
+  remake: apply,
+  backward(gradient, { inputs: [x, gamma, beta, residual], output, saved, attributes, needs, ownsGradient, target }) {
     const input = x as Tensor;
-    const [gradX, gradGamma, gradBeta, gradResidual] = [0, 1, 2, 3].map((i) => (needs[i] ? target(i) : undefined));
+    const inPlace = ownsGradient && !(input instanceof Parameter);
+    const [gradX, gradGamma, gradBeta, gradResidual] = [0, 1, 2, 3].map((i) => (!needs[i] ? undefined : i === 0 && inPlace ? gradient : target(i)));
     batchnormBackward(input.gpu, {
       x: input.range,
-      y: output.range,
+      // The values where a relu was closed; without a residual they follow from x.
+      y: attributes.relu && residual ? output.range : undefined,
       gradY: gradient.range,
       moments: saved.moments,
       gamma: (gamma as Tensor).range,
+      beta: (beta as Tensor).range,
       gradX: gradX?.range,
       gradGamma: gradGamma?.range,
       gradBeta: gradBeta?.range,

@@ -50,6 +50,10 @@ const op = defineOp<MaxpoolOptions, Saved>({
     maxpoolForward(input.gpu, { x: input.range, y: output.range, tap, shape });
     return { shape, tap };
   },
+  // The taps are written once more as well: the same numbers.
+  remake(output, { inputs: [x], saved: { shape, tap } }) {
+    maxpoolForward(output.gpu, { x: (x as Tensor).range, y: output.range, tap, shape });
+  },
   backward(gradient, { inputs: [x], saved: { shape, tap }, target }) {
     const gradX = target(0);
     maxpoolBackward((x as Tensor).gpu, { gradY: gradient.range, tap, gradX: gradX.range, shape });

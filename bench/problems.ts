@@ -18,7 +18,7 @@ function layer(name: string, facts: { n: number; h: number; w: number; ci: numbe
     name,
     kind: facts.kind ?? "conv",
     count: facts.count ?? 1,
-    shape: { batch: n, inH: h, inW: w, inC: ci, outH: side(h), outW: side(w), outC: co, kernelH: k, kernelW: k, strideH: s, strideW: s, padH: p, padW: p },
+    shape: { batch: n, inH: h, inW: w, inC: ci, outH: side(h), outW: side(w), outC: co, kernelH: k, kernelW: k, strideH: s, strideW: s, padH: p, padW: p, dilationH: 1, dilationW: 1 },
   };
 }
 

@@ -33,6 +33,7 @@ export { affineGrid, type AffineGridOptions } from "./ops/affine_grid.ts";
 export { avgPool } from "./ops/avgpool.ts";
 export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batchnorm.ts";
 export { cast } from "./ops/cast.ts";
+export { conv1d, type Conv1dOptions } from "./ops/conv1d.ts";
 export { conv2d, type Conv2dOptions } from "./ops/conv2d.ts";
 export { deconv2d, type Deconv2dOptions } from "./ops/deconv2d.ts";
 export { dropout, type DropoutOptions } from "./ops/dropout.ts";

@@ -1,22 +1,19 @@
 // Reorders convolution weights for a product that reads them as a dense [depth, columns] matrix.
-// BY_PARITY: packed[phase][t reversed][u reversed][i][o] where phase (ph, pw) holds the taps k = k0 + stride*t that reach
-// output parity ph (see gemm/phase_transposed.wgsl); otherwise packed[kh][kw][i][o].
+// BY_PARITY: packed[phase][t reversed][u reversed][i][o] where phase (ph, pw) holds the taps that reach output parity ph
+// (gemm/taps.wgsl, gemm/phase_transposed.wgsl); otherwise packed[kh][kw][i][o].
 // Axes: kh, kw taps; i = in_c channels that the product contracts; o = out_c channels that it produces.
 // Layout: w is [kh, kw, i, o], or [kh, kw, o, i] with SWAP_CHANNELS. Grid: linear over all elements.
 const SWAP_CHANNELS: bool = false; // spec
 const BY_PARITY: bool = true; // spec
+const DILATED: bool = false; // spec
 const WORKGROUP: u32 = 64u; // spec
 struct Params {
   kernel_h: u32, kernel_w: u32, in_c: u32, out_c: u32,
-  stride_h: u32, stride_w: u32, pad_h: u32, pad_w: u32,
+  stride_h: u32, stride_w: u32, pad_h: u32, pad_w: u32, dilation_h: u32, dilation_w: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<f32>;
-
-fn taps_of(kernel: u32, stride: u32, first: u32) -> u32 {
-  return select(0u, (kernel - first + stride - 1u) / stride, first < kernel);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -32,16 +29,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   var kw = slot % params.kernel_w;
   if (BY_PARITY) {
     for (var z = 0u; z < params.stride_h * params.stride_w; z++) {
-      let first_h = (z / params.stride_w + params.pad_h) % params.stride_h;
-      let first_w = (z % params.stride_w + params.pad_w) % params.stride_w;
-      let taps_h = taps_of(params.kernel_h, params.stride_h, first_h);
-      let taps_w = taps_of(params.kernel_w, params.stride_w, first_w);
-      if (slot < taps_h * taps_w) {
-        kh = first_h + params.stride_h * (taps_h - 1u - slot / taps_w);
-        kw = first_w + params.stride_w * (taps_w - 1u - slot % taps_w);
+      let taps_h = taps_of(params.kernel_h, params.stride_h, params.dilation_h, (z / params.stride_w + params.pad_h) % params.stride_h);
+      let taps_w = taps_of(params.kernel_w, params.stride_w, params.dilation_w, (z % params.stride_w + params.pad_w) % params.stride_w);
+      if (slot < taps_h.count * taps_w.count) {
+        kh = taps_h.first + taps_h.step * (taps_h.count - 1u - slot / taps_w.count);
+        kw = taps_w.first + taps_w.step * (taps_w.count - 1u - slot % taps_w.count);
         break;
       }
-      slot -= taps_h * taps_w;
+      slot -= taps_h.count * taps_w.count;
     }
   }
   let tap = (kh * params.kernel_w + kw) * channels;

@@ -1,5 +1,6 @@
 // A view, rows = output pixels, depth = patch elements: A[(n,i,j), (t, x)] = x[n, i*scale + origin + t, .. + x].
 // NHWC makes the taps of one patch row and their channels one contiguous run of W*C, so that the only tests are two ranges.
+// With DILATED a segment t is a tap, whose channels are the run.
 @group(0) @binding(1) var<storage, read> a: array<Elem>;
 
 struct ARow { image: u32, y: i32, x: i32, valid: bool }
@@ -18,6 +19,11 @@ fn a_row(phase: Phase, row: u32) -> ARow {
 }
 
 fn a_col(phase: Phase, segment: u32, k: u32) -> ACol {
+  if (DILATED) {
+    let line = quotient(segment, phase.taps_w);
+    let tap = segment - line * phase.taps_w;
+    return ACol(i32(line * phase.step_h), i32(tap * phase.step_w * params.in_c + k), k < phase.segment_length);
+  }
   return ACol(i32(segment), i32(k), k < phase.segment_length);
 }
 

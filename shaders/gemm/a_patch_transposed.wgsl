@@ -7,7 +7,12 @@ struct ACol { image: u32, y: i32, x: i32, valid: bool }
 fn a_row(phase: Phase, row: u32) -> ARow {
   let length = params.kernel_w * params.in_c;
   let t = row / length;
-  return ARow(i32(t), i32(row - t * length), row < phase.rows);
+  let x = row - t * length;
+  if (DILATED) {
+    let gaps = x / params.in_c * (params.dilation_w - 1u);
+    return ARow(i32(t * params.dilation_h), i32(x + gaps * params.in_c), row < phase.rows);
+  }
+  return ARow(i32(t), i32(x), row < phase.rows);
 }
 
 fn a_col(phase: Phase, segment: u32, k: u32) -> ACol {

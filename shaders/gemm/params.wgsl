@@ -1,5 +1,6 @@
 // The one uniform struct of the GEMM family. A product C[rows, columns] = A[rows, depth] B[depth, columns] is described
 // by the convolution that it comes from; views derive everything else.
+const DILATED: bool = false; // spec
 struct Params {
   batch: u32,
   in_h: u32, in_w: u32, in_c: u32,      // tensor that A gathers from, NHWC
@@ -8,16 +9,20 @@ struct Params {
   kernel_h: u32, kernel_w: u32,
   stride_h: u32, stride_w: u32,
   pad_h: u32, pad_w: u32,
+  dilation_h: u32, dilation_w: u32,     // input positions from one tap to the next, 1 unless DILATED
   row_offset: u32,                      // first row tile of this dispatch
   splits: u32,                          // split-K slices (weight gradient only)
 }
 @group(0) @binding(0) var<uniform> params: Params;
 
-// Depth is a sequence of segments; inside a segment both operands are contiguous. `phase` is grid axis z.
+// Depth is a sequence of segments; inside a segment both operands are contiguous: a patch row of taps and channels, or
+// with DILATED the channels of one tap, whose neighbours are not next to it. `phase` is grid axis z.
 struct Phase {
   rows: u32,          // rows of this phase
-  segments: u32,      // patch rows
-  segment_length: u32,// contiguous elements of a patch row: taps along x times channels
+  segments: u32,      // patch rows, or taps
+  segment_length: u32,// contiguous elements of a patch row: taps along x times channels; of a tap: channels
+  taps_w: u32,        // DILATED: taps along x
+  step_h: u32, step_w: u32, // DILATED: input positions from one tap to the next
   depth_begin: u32,   // first element of the (single) segment that this phase works on
   b_base: u32,        // first element of B
   slice: u32,         // which split-K slice

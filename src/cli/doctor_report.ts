@@ -24,7 +24,7 @@ async function selfTest(gpu: Gpu): Promise<SelfTest> {
   const values = (scale: number) => Float32Array.from({ length: SIDE * SIDE }, (_, i) => (((i * 7919) % 13) - 6) * scale);
   const [a, b] = [values(1 / 7), values(1 / 5)];
   const ranges = { x: gpu.upload(a, "a"), w: gpu.upload(b, "b"), y: gpu.persistent(4 * SIDE * SIDE, "c") };
-  const shape = { batch: 1, inH: SIDE, inW: 1, inC: SIDE, outH: SIDE, outW: 1, outC: SIDE, kernelH: 1, kernelW: 1, strideH: 1, strideW: 1, padH: 0, padW: 0 };
+  const shape = { batch: 1, inH: SIDE, inW: 1, inC: SIDE, outH: SIDE, outW: 1, outC: SIDE, kernelH: 1, kernelW: 1, strideH: 1, strideW: 1, padH: 0, padW: 0, dilationH: 1, dilationW: 1 };
   const product = () => convForward(gpu, { ...ranges, shape });
   const best = async (work: () => void) => {
     const recording = gpu.record(work);

@@ -27,11 +27,19 @@ export interface ConvShape {
   strideW: number;
   padH: number;
   padW: number;
+  /** Input positions from one tap to the next; 1 is a plain convolution. */
+  dilationH: number;
+  dilationW: number;
 }
 
 /** Output side of a convolution. */
-export function convOutputSize(size: number, { kernel, stride, pad }: { kernel: number; stride: number; pad: number }): number {
-  return Math.floor((size + 2 * pad - kernel) / stride) + 1;
+export function convOutputSize(size: number, { kernel, stride, pad, dilation = 1 }: { kernel: number; stride: number; pad: number; dilation?: number }): number {
+  return Math.floor((size + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1;
+}
+
+/** What a dilated convolution's kernels are compiled with; nothing else pays for it. */
+function dilationSpec({ kernelH, kernelW, dilationH, dilationW }: ConvShape): Record<string, boolean> {
+  return (kernelH > 1 && dilationH > 1) || (kernelW > 1 && dilationW > 1) ? { DILATED: true } : {};
 }
 
 /** Direct-count operations (two per multiply-add) of one pass. */
@@ -54,6 +62,8 @@ const UNIFORMS = {
   stride_w: "u32",
   pad_h: "u32",
   pad_w: "u32",
+  dilation_h: "u32",
+  dilation_w: "u32",
   row_offset: "u32",
   splits: "u32",
 } as const;
@@ -61,7 +71,8 @@ const UNIFORMS = {
 const SHARED = ["gemm/params.wgsl", "lib/scalar.wgsl", "gemm/b_rows.wgsl"];
 
 function pixelFragments(core: string, phase: ConvPhase): string[] {
-  return [core, ...SHARED, `gemm/phase_${phase}.wgsl`, "gemm/a_patch.wgsl", "gemm/c_pixels.wgsl"];
+  const phases = phase === "conv" ? ["gemm/phase_conv.wgsl"] : ["gemm/phase_transposed.wgsl", "gemm/taps.wgsl"];
+  return [core, ...SHARED, ...phases, "gemm/a_patch.wgsl", "gemm/c_pixels.wgsl"];
 }
 
 function plainKernel(core: string, phase: ConvPhase) {
@@ -93,7 +104,7 @@ function weightKernel(core: string) {
 
 const packKernel = defineKernel({
   name: "conv/pack_weights",
-  fragments: ["conv/pack_weights.wgsl", "lib/grid.wgsl"],
+  fragments: ["conv/pack_weights.wgsl", "gemm/taps.wgsl", "lib/grid.wgsl"],
   buffers: { w: "read", packed: "read_write" },
   uniforms: {
     kernel_h: "u32",
@@ -104,6 +115,8 @@ const packKernel = defineKernel({
     stride_w: "u32",
     pad_h: "u32",
     pad_w: "u32",
+    dilation_h: "u32",
+    dilation_w: "u32",
   },
 });
 
@@ -132,6 +145,8 @@ function uniformsOf(shape: ConvShape, phase: ConvPhase) {
     stride_w: shape.strideW,
     pad_h: shape.padH,
     pad_w: shape.padW,
+    dilation_h: shape.dilationH,
+    dilation_w: shape.dilationW,
     row_offset: 0,
     splits: 1,
   };
@@ -170,7 +185,7 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
   for (const { offset, count } of slices) {
     const call = {
       uniforms: { ...uniforms, row_offset: offset },
-      spec: plan.spec,
+      spec: { ...plan.spec, ...dilationSpec(shape) },
       workgroups: [columnTiles, count, parities] as const,
       flops: convFlops(shape) / slices.length,
     };
@@ -180,12 +195,13 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
 }
 
 /** Output parities up to the last that a tap reaches, in the order of gemm/phase_transposed.wgsl; 1 of 4 for a 1x1 of stride 2. */
-function paritiesToRun({ kernelH, kernelW, strideH, strideW, padH, padW }: ConvShape): number {
+function paritiesToRun({ kernelH, kernelW, strideH, strideW, padH, padW, dilationH, dilationW }: ConvShape): number {
+  const reached = (position: number, { kernel, stride, dilation }: { kernel: number; stride: number; dilation: number }) =>
+    Array.from({ length: kernel }, (_, k) => (k * dilation) % stride).includes(position % stride);
   let count = 0;
   for (let z = 0; z < strideH * strideW; z++) {
-    const firstH = (Math.floor(z / strideW) + padH) % strideH;
-    const firstW = ((z % strideW) + padW) % strideW;
-    if (firstH < kernelH && firstW < kernelW) count = z + 1;
+    const inH = reached(Math.floor(z / strideW) + padH, { kernel: kernelH, stride: strideH, dilation: dilationH });
+    if (inH && reached((z % strideW) + padW, { kernel: kernelW, stride: strideW, dilation: dilationW })) count = z + 1;
   }
   return count;
 }
@@ -212,8 +228,10 @@ function packWeights(
       stride_w: shape.strideW,
       pad_h: shape.padH,
       pad_w: shape.padW,
+      dilation_h: shape.dilationH,
+      dilation_w: shape.dilationW,
     },
-    spec: { SWAP_CHANNELS: swapChannels, BY_PARITY: byParity },
+    spec: { SWAP_CHANNELS: swapChannels, BY_PARITY: byParity, ...dilationSpec(shape) },
     workgroups: linearGrid(count, 64),
   });
   return packed;
@@ -253,7 +271,7 @@ export function convGradWeight(
     gpu.run(weightKernel(plan.fragment), {
       buffers: { a: x, b: gradY, c: partial },
       uniforms: { ...uniformsOf(shape, "conv"), row_offset: offset, splits },
-      spec: { ...plan.spec, TRANSPOSED: swapped ?? false },
+      spec: { ...plan.spec, ...dilationSpec(shape), TRANSPOSED: swapped ?? false },
       workgroups: [columnTiles, count, splits],
       flops: convFlops(shape) / slices.length,
     });

@@ -4,7 +4,7 @@ import { OpError } from "../error.ts";
 import { columnSum, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../kernels/conv.ts";
 import type { GemmForce } from "../kernels/gemm_plan.ts";
 import { elementCount, type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
-import { checkConvArguments, pair } from "./conv2d.ts";
+import { checkConvArguments, type ConvAttributes, convDtype, pair } from "./conv2d.ts";
 
 /** Attributes of a transposed convolution; one number serves both axes. */
 export interface Deconv2dOptions {
@@ -16,11 +16,8 @@ export interface Deconv2dOptions {
   force?: GemmForce;
 }
 
-interface Attributes {
-  stride: readonly [number, number];
-  padding: readonly [number, number];
+interface Attributes extends ConvAttributes {
   outputPadding: readonly [number, number];
-  force?: GemmForce | undefined;
 }
 
 /** The convolution that maps the output of the deconvolution back to its input. */
@@ -41,6 +38,8 @@ function shapeOf(x: Shape, weight: Shape, { stride, padding, outputPadding }: At
     strideW: stride[1],
     padH: padding[0],
     padW: padding[1],
+    dilationH: 1,
+    dilationW: 1,
   };
 }
 
@@ -48,7 +47,7 @@ const op = defineOp<Attributes, ConvShape>({
   name: "deconv2d",
   infer([x, weight, bias], attributes) {
     const [xs, ws] = [(x as Tensor).shape, (weight as Tensor).shape];
-    checkConvArguments("deconv2d", { x: xs, weight: ws, bias: bias?.shape, contracted: 2, produced: 3, attributes });
+    checkConvArguments("deconv2d", { x: xs, weight: ws, bias: bias?.shape, axes: 2, attributes });
     attributes.outputPadding.forEach((size, axis) => {
       if (!(Number.isInteger(size) && size >= 0 && size < (attributes.stride[axis] as number))) {
         throw new OpError({ code: "op/deconv2d", message: `deconv2d: outputPadding must be integers from 0 to stride - 1, got ${attributes.outputPadding.join(", ")}` });
@@ -58,6 +57,7 @@ const op = defineOp<Attributes, ConvShape>({
     if (inH < 1 || inW < 1) throw new OpError({ code: "op/deconv2d", message: `deconv2d: x ${shapeText(xs)} gives an empty output with weight ${shapeText(ws)}` });
     return [batch, inH, inW, inC];
   },
+  dtype: (inputs) => convDtype("deconv2d", inputs),
   forward([x, weight, bias], attributes, output) {
     const [xt, wt] = [x as Tensor, weight as Tensor];
     const shape = shapeOf(xt.shape, wt.shape, attributes);
@@ -81,7 +81,8 @@ const op = defineOp<Attributes, ConvShape>({
 
 /**
  * Transposed convolution: the gradient of conv2d with respect to its input, as a layer.
- * @param x [n, h, w, ci]  @param weight [kh, kw, ci, co]
+ * y[n, i*s - p + a, j*s - p + b, q] is the sum of all x[n, i, j, c] w[a, b, c, q] that land there (+ bias[q]).
+ * @param x [n, h, w, ci], f32 or f16  @param weight [kh, kw, ci, co]
  * @returns [n, (h - 1)*s - 2p + kh + op, ..., co]. Errors: OpError naming the argument.
  */
 export function deconv2d(x: Tensor, weight: Tensor, options: Deconv2dOptions = {}): Tensor {
@@ -90,6 +91,8 @@ export function deconv2d(x: Tensor, weight: Tensor, options: Deconv2dOptions = {
     stride: pair(options.stride, 1),
     padding: pair(options.padding, 0),
     outputPadding: pair(options.outputPadding, 0),
+    dilation: [1, 1],
+    groups: 1,
     force: options.force,
   });
 }

@@ -1,21 +1,12 @@
 import { test } from "bun:test";
 import { columnSum, convForward, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../../src/kernels/conv.ts";
-import type { GemmForce } from "../../src/kernels/gemm_plan.ts";
 import { type Conv, conv2d, conv2dGradients, outputSize, swapChannels } from "../reference/conv2d.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, TEST_SEED, testRandom } from "../support/random.ts";
 import { testDevice } from "../support/device.ts";
+import { gemmAlgorithms } from "../support/gemm_algorithms.ts";
 
 const gpu = await testDevice();
-
-const lanes = gpu.info.subgroupSize === 4 ? "lanes4" : "lanes";
-const ALGORITHMS: Record<string, GemmForce> = {
-  planned: {},
-  tile: { core: "tile" },
-  narrow_tile: { core: "tile", spec: { TILE_ROWS: 32, TILE_COLUMNS: 32, TILE_DEPTH: 8, THREAD_ROWS: 2, THREAD_COLUMNS: 4 } },
-  ...(gpu.info.subgroupSize ? { lanes: { core: lanes }, split: { core: lanes, splits: 3 } } : {}),
-  ...(lanes === "lanes" && gpu.info.subgroupSize ? { tall_lanes: { core: lanes, spec: { ROWS: 16, COLUMNS: 1 } } } : {}),
-};
 
 const random = testRandom(1);
 const FIXED: Conv[] = [
@@ -25,6 +16,13 @@ const FIXED: Conv[] = [
   { n: 2, h: 7, w: 7, ci: 6, co: 5, kh: 1, kw: 1, sh: 2, sw: 2, ph: 0, pw: 0 },
   { n: 2, h: 9, w: 12, ci: 4, co: 7, kh: 4, kw: 4, sh: 2, sw: 2, ph: 1, pw: 1 },
   { n: 1, h: 6, w: 5, ci: 3, co: 3, kh: 2, kw: 3, sh: 3, sw: 2, ph: 0, pw: 1 },
+  // Dilation: alone, along one axis, with a stride that shares a factor with it, divides it, or is prime to it.
+  { n: 2, h: 11, w: 13, ci: 5, co: 7, kh: 3, kw: 3, sh: 1, sw: 1, ph: 2, pw: 2, dh: 2, dw: 2 },
+  { n: 1, h: 1, w: 23, ci: 4, co: 9, kh: 1, kw: 4, sh: 1, sw: 1, ph: 0, pw: 3, dw: 3 },
+  { n: 1, h: 14, w: 6, ci: 3, co: 6, kh: 3, kw: 2, sh: 2, sw: 1, ph: 1, pw: 0, dh: 3 },
+  { n: 1, h: 13, w: 17, ci: 9, co: 5, kh: 3, kw: 4, sh: 2, sw: 3, ph: 2, pw: 4, dh: 2, dw: 2 },
+  { n: 2, h: 19, w: 21, ci: 16, co: 4, kh: 3, kw: 3, sh: 4, sw: 6, ph: 3, pw: 5, dh: 2, dw: 4 },
+  { n: 1, h: 12, w: 12, ci: 2, co: 3, kh: 3, kw: 3, sh: 2, sw: 2, ph: 0, pw: 1, dh: 4, dw: 6 },
 ];
 const RANDOM: Conv[] = Array.from({ length: 6 }, () => {
   const [kh, kw] = [random.integer(1, 6), random.integer(1, 6)];
@@ -33,15 +31,23 @@ const RANDOM: Conv[] = Array.from({ length: 6 }, () => {
     kh, kw, sh: random.integer(1, 4), sw: random.integer(1, 4), ph: random.integer(0, kh), pw: random.integer(0, kw),
   };
 });
+const DILATED: Conv[] = Array.from({ length: 6 }, () => {
+  const [kh, kw, dh, dw] = [random.integer(1, 5), random.integer(1, 5), random.integer(1, 5), random.integer(1, 5)];
+  const [spanH, spanW] = [(kh - 1) * dh + 1, (kw - 1) * dw + 1];
+  return {
+    n: random.integer(1, 3), h: random.integer(spanH, spanH + 9), w: random.integer(spanW, spanW + 9), ci: random.integer(1, 17), co: random.integer(1, 17),
+    kh, kw, dh, dw, sh: random.integer(1, 5), sw: random.integer(1, 5), ph: random.integer(0, spanH), pw: random.integer(0, spanW),
+  };
+});
 
 function shapeOf(c: Conv): ConvShape {
   const [outH, outW] = outputSize(c);
-  return { batch: c.n, inH: c.h, inW: c.w, inC: c.ci, outH, outW, outC: c.co, kernelH: c.kh, kernelW: c.kw, strideH: c.sh, strideW: c.sw, padH: c.ph, padW: c.pw };
+  return { batch: c.n, inH: c.h, inW: c.w, inC: c.ci, outH, outW, outC: c.co, kernelH: c.kh, kernelW: c.kw, strideH: c.sh, strideW: c.sw, padH: c.ph, padW: c.pw, dilationH: c.dh ?? 1, dilationW: c.dw ?? 1 };
 }
 
-for (const [name, force] of Object.entries(ALGORITHMS)) {
+for (const [name, force] of Object.entries(gemmAlgorithms(gpu))) {
   test(`convolution and deconvolution with all gradients, ${name}`, async () => {
-    for (const [i, c] of [...FIXED, ...RANDOM].entries()) {
+    for (const [i, c] of [...FIXED, ...RANDOM, ...DILATED].entries()) {
       const shape = shapeOf(c);
       const label = `${name} ${JSON.stringify(c)} seed ${TEST_SEED}`;
       const x = randomValues(c.n * c.h * c.w * c.ci, 3 * i);

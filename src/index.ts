@@ -29,6 +29,7 @@ export { withoutGradient } from "./autograd/op.ts";
 export { backward, type BackwardOptions } from "./autograd/tape.ts";
 
 // Layers of a network as functions.
+export { acLoss, type AcLossOptions, acLossTopDown } from "./ops/ac_loss.ts";
 export { affineGrid, type AffineGridOptions } from "./ops/affine_grid.ts";
 export { avgPool } from "./ops/avgpool.ts";
 export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batchnorm.ts";

@@ -129,17 +129,18 @@ export function defineConvolution(name: string, axes: 1 | 2): (inputs: readonly 
       const [xt, wt] = [x as Tensor, weight as Tensor];
       const { gpu } = xt;
       const force = attributes.force ? { force: attributes.force } : {};
-      const gradX = needs[0] ? target(0) : undefined;
-      if (gradX) {
-        const call = { gradY: gradient.range, w: wt.range, gradX: gradX.range, shape };
-        if (shape.groups > 1) groupedConvGradInput(gpu, call);
-        else convGradInput(gpu, { ...call, ...force });
-      }
+      // The weight's gradient first: it alone reads x, whose memory may then serve for gradX.
       const gradW = needs[1] ? target(1) : undefined;
       if (gradW) {
         const call = { x: xt.range, gradY: gradient.range, gradW: gradW.range, shape };
         if (shape.groups > 1) groupedConvGradWeight(gpu, call);
         else convGradWeight(gpu, { ...call, ...force });
+      }
+      const gradX = needs[0] ? target(0) : undefined;
+      if (gradX) {
+        const call = { gradY: gradient.range, w: wt.range, gradX: gradX.range, shape };
+        if (shape.groups > 1) groupedConvGradInput(gpu, call);
+        else convGradInput(gpu, { ...call, ...force });
       }
       if (!bias) return [gradX, gradW];
       const gradBias = needs[2] ? target(2) : undefined;

@@ -68,10 +68,11 @@ const op = defineOp<Attributes, ConvShape>({
     const [xt, wt] = [x as Tensor, weight as Tensor];
     const { gpu } = xt;
     const force = attributes.force ? { force: attributes.force } : {};
-    const gradX = needs[0] ? target(0) : undefined;
-    if (gradX) deconvGradInput(gpu, { gradY: gradient.range, w: wt.range, gradX: gradX.range, shape, ...force });
+    // The weight's gradient first: it alone reads x, whose memory may then serve for gradX.
     const gradW = needs[1] ? target(1) : undefined;
     if (gradW) deconvGradWeight(gpu, { x: xt.range, gradY: gradient.range, gradW: gradW.range, shape, ...force });
+    const gradX = needs[0] ? target(0) : undefined;
+    if (gradX) deconvGradInput(gpu, { gradY: gradient.range, w: wt.range, gradX: gradX.range, shape, ...force });
     if (!bias) return [gradX, gradW];
     const gradBias = needs[2] ? target(2) : undefined;
     if (gradBias) columnSum(gpu, { x: gradient.range, out: gradBias.range, rows: elementCount(gradient.shape) / shape.inC, columns: shape.inC });

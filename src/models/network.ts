@@ -1,0 +1,21 @@
+/** What methods, validation and checkpoints want of a network. */
+import type { Pass } from "../nn/layers.ts";
+import type { ParameterStore } from "../nn/store.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** A network from images to heatmaps. Built without memory; call store.materialise() before the first pass. */
+export interface PoseNetwork {
+  readonly store: ParameterStore;
+  readonly joints: number;
+  /** Input px per heatmap cell of what is decoded. */
+  readonly stride: number;
+  /** Both sides of the input must be multiples of this, px. */
+  readonly inputMultiple: number;
+  /** The heatmaps that are decoded. @param x [n, h, w, 3], normalised @returns [n, h/stride, w/stride, joints] */
+  forward(x: Tensor, pass: Pass): Tensor;
+  /**
+   * All outputs that training compares with targets; the last one is what forward gives. A network with several stages has
+   * one of each, in order; heatmaps are the first `joints` channels, behind them may follow others (tags).
+   */
+  heatmaps(x: Tensor, pass: Pass): readonly Tensor[];
+}

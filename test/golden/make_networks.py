@@ -1,0 +1,164 @@
+"""Golden files of the networks beside PoseResNet: narrow ones, in training mode, with all gradients.
+
+Run it with a python3 that has torch (1.13 made the committed files): python3 test/golden/make_networks.py [name ...]
+Written from the networks' published layer tables; names and layouts are those of the public implementations.
+"""
+import copy
+import sys
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from make_golden import Basic, Bottleneck, save, scramble, state
+
+
+def conv_bn(cin, cout, kernel, stride=1, relu=False):
+    layers = [nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(cout)]
+    return nn.Sequential(*layers, *([nn.ReLU()] if relu else []))
+
+
+class Exchange(nn.Module):
+    def __init__(self, block, blocks, channels, outputs):
+        super().__init__()
+        wide = [c * block.expansion for c in channels]
+        self.branches = nn.ModuleList(
+            nn.Sequential(*[block(w, c, 1) for _ in range(n)]) for n, c, w in zip(blocks, channels, wide)
+        )
+        self.fuse_layers = nn.ModuleList()
+        for i in range(outputs):
+            row = nn.ModuleList()
+            for j in range(len(wide)):
+                if j > i:
+                    row.append(nn.Sequential(*conv_bn(wide[j], wide[i], 1), nn.Upsample(scale_factor=2 ** (j - i), mode="nearest")))
+                elif j == i:
+                    row.append(nn.Identity())
+                else:
+                    last = i - j - 1
+                    row.append(nn.Sequential(*[conv_bn(wide[j], wide[i] if k == last else wide[j], 3, 2, k < last) for k in range(i - j)]))
+            self.fuse_layers.append(row)
+
+    def forward(self, xs):
+        xs = [branch(x) for branch, x in zip(self.branches, xs)]
+        return [F.relu(sum(f(x) for f, x in zip(row, xs))) for row in self.fuse_layers]
+
+
+class HRNet(nn.Module):
+    """The trunk; stages are (modules, block, blocks, channels)."""
+
+    def __init__(self, stem, stages):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        self.conv2 = nn.Conv2d(stem, stem, 3, 2, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(stem)
+        self.layer1 = nn.Sequential(*[Bottleneck(stem if i == 0 else 4 * stem, stem, 1) for i in range(4)])
+        before = [4 * stem]
+        self.count = len(stages)
+        for s, (modules, block, blocks, channels) in enumerate(stages):
+            wide = [c * block.expansion for c in channels]
+            transition = nn.ModuleList()
+            for i, c in enumerate(wide):
+                if i < len(before):
+                    transition.append(nn.Identity() if before[i] == c else conv_bn(before[i], c, 3, 1, True))
+                else:
+                    n = i + 1 - len(before)
+                    transition.append(nn.Sequential(*[conv_bn(before[-1], c if k == n - 1 else before[-1], 3, 2, True) for k in range(n)]))
+            setattr(self, f"transition{s + 1}", transition)
+            last = s == len(stages) - 1
+            setattr(self, f"stage{s + 2}", nn.Sequential(
+                *[Exchange(block, blocks, channels, 1 if last and m == modules - 1 else len(channels)) for m in range(modules)]
+            ))
+            before = wide
+        self.channels = before[0]
+
+    def features(self, x):
+        x = F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+        xs = [self.layer1(x)]
+        for s in range(self.count):
+            transition = getattr(self, f"transition{s + 1}")
+            xs = [t(xs[i] if i < len(xs) else xs[-1]) for i, t in enumerate(transition)]
+            xs = getattr(self, f"stage{s + 2}")(xs)
+        return xs[0]
+
+
+class PoseHRNet(HRNet):
+    def __init__(self, stem, stages, joints, kernel=1):
+        super().__init__(stem, stages)
+        self.final_layer = nn.Conv2d(self.channels, joints, kernel, padding=kernel // 2)
+
+    def forward(self, x):
+        return [self.final_layer(self.features(x))]
+
+
+def relu_margin(network, x):
+    """How close any relu's input comes to zero, relative to the mean size: there a rounding error changes gradients by whole terms."""
+    margins, relu = [], F.relu
+
+    def watched(y, inplace=False):
+        margins.append((y.abs().min() / y.abs().mean()).item())
+        return relu(y, inplace)
+
+    F.relu = watched
+    try:
+        with torch.no_grad():
+            copy.deepcopy(network).train()(x)
+    finally:
+        F.relu = relu
+    return min(margins)
+
+
+def draw(network, seed, x):
+    g = torch.Generator().manual_seed(seed)
+    scramble(network, g)
+    return g, x(g)
+
+
+def golden_network(name, network, seed, x):
+    """Outputs, gradients of the sum of output_i * gy_i, running statistics of one training step; outputs in evaluation."""
+    seed = max(range(seed, seed + 40), key=lambda s: relu_margin(network, draw(network, s, x)[1]))
+    g, x = draw(network, seed, x)
+    tensors = state(network, "before.")
+    tensors["x"] = x
+    network.train()
+    ys = network(x)
+    gys = [torch.randn(y.shape, generator=g) for y in ys]
+    sum((y * gy).sum() for y, gy in zip(ys, gys)).backward()
+    for i, (y, gy) in enumerate(zip(ys, gys)):
+        tensors |= {f"y.{i}": y, f"gy.{i}": gy}
+    # A tensor that no output depends on has no gradient; zeros say that here.
+    tensors |= {"grad." + k: torch.zeros_like(p) if p.grad is None else p.grad for k, p in network.named_parameters()}
+    tensors |= {k: v for k, v in state(network, "after.").items() if "running" in k or "num_batches" in k}
+    network.eval()
+    with torch.no_grad():
+        for i, y in enumerate(network(x)):
+            tensors[f"y_eval.{i}"] = y
+    save(name, tensors)
+    print(name, sum(p.numel() for p in network.parameters()), [list(y.shape) for y in ys])
+
+
+def images(batch, height, width):
+    return lambda g: torch.randn(batch, 3, height, width, generator=g)
+
+
+SMALL_HRNET = [(1, Basic, [2, 1], [4, 6]), (2, Basic, [1, 1, 2], [4, 6, 8]), (2, Basic, [1, 1, 1, 1], [4, 6, 8, 10])]
+
+
+def hrnet():
+    golden_network("hrnet", PoseHRNet(4, SMALL_HRNET, 5), 100, images(3, 64, 96))
+
+
+def hrnet_bottleneck():
+    """Bottlenecks in the branches, a stage that adds two branches at once, a 3x3 output convolution."""
+    stages = [(1, Bottleneck, [1, 1, 1], [2, 3, 4]), (1, Bottleneck, [1, 1, 1, 1], [2, 3, 4, 2])]
+    golden_network("hrnet_bottleneck", PoseHRNet(4, stages, 3, 3), 200, images(2, 64, 64))
+
+
+def main():
+    cases = {f.__name__: f for f in [hrnet, hrnet_bottleneck]}
+    for name in sys.argv[1:] or cases:
+        cases[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+import { expect, test } from "bun:test";
+import { backward } from "../../src/autograd/tape.ts";
+import { toFloat32 } from "../../src/interop/safetensors.ts";
+import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
+import { EVALUATION, type Pass } from "../../src/nn/layers.ts";
+import { readStateDict } from "../../src/nn/state_dict.ts";
+import type { ParameterStore } from "../../src/nn/store.ts";
+import { add, mul } from "../../src/ops/elementwise.ts";
+import { sum } from "../../src/ops/reduce.ts";
+import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { Golden } from "../golden/load.ts";
+import { expectClose } from "../support/compare.ts";
+import { testDevice } from "../support/device.ts";
+
+const gpu = await testDevice();
+
+const TRAINING: Pass = { training: true, groups: 1, slot: 0 };
+
+/** One training step of a network against PyTorch's: names and their order, outputs, all gradients, running statistics, evaluation. */
+async function checkNetwork(name: string, network: { store: ParameterStore; heatmaps(x: Tensor, pass: Pass): readonly Tensor[] }): Promise<void> {
+  const golden = await Golden.open(name);
+  const { store } = network;
+  const under = (prefix: string) => golden.names().filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+  expect(store.declarations.map((declaration) => declaration.name)).toEqual(under("grad."));
+  store.materialise(gpu, 0);
+  golden.load(store);
+  const x = persistentTensor(gpu, golden.imageShape("x"), { data: golden.images("x") });
+  const outputs = network.heatmaps(x, TRAINING);
+  expect(outputs.length).toBe(under("y.").length);
+  const losses = outputs.map((y, i) => {
+    const gradient = persistentTensor(gpu, golden.imageShape(`gy.${i}`), { data: golden.images(`gy.${i}`) });
+    return sum(mul(y, gradient));
+  });
+  store.zeroGradients();
+  backward(losses.reduce((total, loss) => add(total, loss)));
+  store.completeGradients();
+  for (const [i, y] of outputs.entries()) expectClose(await y.toArray(), golden.images(`y.${i}`), "torchNetwork", `${name} output ${i}`);
+  for (const declaration of store.declarations) {
+    const actual = await store.parameter(declaration.name).gradient.toArray();
+    expectClose(actual, golden.parameter("grad.", declaration), "torchGradient", `${name} grad.${declaration.name}`);
+  }
+  store.updateRunning([0]);
+  store.batchesTracked++;
+  const dict = await readStateDict(store);
+  expect([...dict.keys()].toSorted()).toEqual(under("before.").toSorted());
+  for (const key of under("after.")) {
+    const [actual, expected] = [dict.get(key), golden.raw(`after.${key}`)];
+    if (!actual) throw new Error(`no ${key}`);
+    expect(actual.shape).toEqual([...expected.shape]);
+    if (key.endsWith("num_batches_tracked")) expect(actual.data).toEqual(expected.data);
+    else expectClose(toFloat32(actual, key), golden.floats(`after.${key}`), "torchNetwork", `${name} ${key}`);
+  }
+  const evaluated = network.heatmaps(x, EVALUATION);
+  for (const [i, y] of evaluated.entries()) expectClose(await y.toArray(), golden.images(`y_eval.${i}`), "torchNetwork", `${name} evaluation ${i}`);
+}
+
+/** Entries of the state dict: parameters, and three of each batchnorm. */
+const entries = ({ declarations, statisticsDeclarations }: ParameterStore) => declarations.length + 3 * statisticsDeclarations.length;
+
+/** Numbers that are not learned: mean and variance per channel, one counter per batchnorm. */
+const buffers = ({ statisticsDeclarations }: ParameterStore) => statisticsDeclarations.reduce((total, { channels }) => total + 2 * channels + 1, 0);
+
+test("HRNet equals PyTorch's: outputs, all gradients, running statistics, evaluation", () =>
+  checkNetwork(
+    "hrnet",
+    new PoseHrnet({
+      joints: 5,
+      stem: 4,
+      stages: [
+        { modules: 1, block: "basic", blocks: [2, 1], channels: [4, 6] },
+        { modules: 2, block: "basic", blocks: [1, 1, 2], channels: [4, 6, 8] },
+        { modules: 2, block: "basic", blocks: [1, 1, 1, 1], channels: [4, 6, 8, 10] },
+      ],
+    }),
+  ));
+
+test("HRNet of bottlenecks, with two new branches in one stage and a 3x3 output convolution, equals PyTorch's", () =>
+  checkNetwork(
+    "hrnet_bottleneck",
+    new PoseHrnet({
+      joints: 3,
+      stem: 4,
+      finalKernel: 3,
+      stages: [
+        { modules: 1, block: "bottleneck", blocks: [1, 1, 1], channels: [2, 3, 4] },
+        { modules: 1, block: "bottleneck", blocks: [1, 1, 1, 1], channels: [2, 3, 4, 2] },
+      ],
+    }),
+  ));
+
+test("HRNet-W32 and -W48 have the published numbers of parameters, buffers and state entries, and names", () => {
+  const counts = {
+    32: { 17: 28_536_113, 16: 28_536_080, 14: 28_536_014, 24: 28_536_344 },
+    48: { 17: 63_595_745, 16: 63_595_696, 14: 63_595_598, 24: 63_596_088 },
+  } as const;
+  for (const width of [32, 48] as const) {
+    for (const [joints, count] of Object.entries(counts[width])) {
+      const { store } = new PoseHrnet({ joints: Number(joints), stages: hrnetStages(width) });
+      expect(store.parameterCount).toBe(count);
+      expect(entries(store)).toBe(1754);
+      expect(buffers(store)).toBe({ 32: 54_628, 48: 79_876 }[width]);
+    }
+  }
+  const { store, inputMultiple } = new PoseHrnet({ joints: 17, stages: hrnetStages(32), prefix: "resnet." });
+  expect(inputMultiple).toBe(32);
+  const shapes = new Map(store.declarations.map(({ name, shape }) => [name, shape]));
+  for (const [name, shape] of Object.entries({
+    "conv1.weight": [3, 3, 3, 64],
+    "layer1.0.downsample.0.weight": [1, 1, 64, 256],
+    "transition1.0.0.weight": [3, 3, 256, 32],
+    "transition1.1.0.0.weight": [3, 3, 256, 64],
+    "transition2.2.0.0.weight": [3, 3, 64, 128],
+    "transition3.3.0.0.weight": [3, 3, 128, 256],
+    "stage2.0.branches.1.3.conv2.weight": [3, 3, 64, 64],
+    "stage2.0.fuse_layers.0.1.0.weight": [1, 1, 64, 32],
+    "stage2.0.fuse_layers.1.0.0.0.weight": [3, 3, 32, 64],
+    "stage4.0.fuse_layers.3.0.1.0.weight": [3, 3, 32, 32],
+    "stage4.0.fuse_layers.3.0.2.0.weight": [3, 3, 32, 256],
+    "final_layer.weight": [1, 1, 32, 17],
+    "final_layer.bias": [17],
+  })) {
+    expect(shapes.get(`resnet.${name}`), name).toEqual(shape);
+  }
+  expect([...shapes.keys()].filter((name) => name.startsWith("resnet.stage4.2.fuse_layers.") && !name.includes("fuse_layers.0."))).toEqual([]);
+});
+
+test("HRNet's convolutions start as N(0, 0.001) with bias 0, or as the framework's", async () => {
+  const stages = [{ modules: 1, block: "basic", blocks: [1], channels: [16] }] as const;
+  for (const start of ["pose", "framework"] as const) {
+    const { store } = new PoseHrnet({ joints: 5, stem: 16, stages, start });
+    store.materialise(gpu, 3);
+    const weights = await store.parameter("stage2.0.branches.0.0.conv1.weight").toArray();
+    const deviation = Math.sqrt(weights.reduce((total, value) => total + value * value, 0) / weights.length);
+    const expected = start === "pose" ? 0.001 : 1 / Math.sqrt(3 * 16 * 9);
+    expect(Math.abs(deviation / expected - 1)).toBeLessThan(0.1);
+    const bias = await store.parameter("final_layer.bias").toArray();
+    expect(bias.every((value) => value === 0)).toBe(start === "pose");
+  }
+});

@@ -29,7 +29,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   viz: ["pose", "data", "error.ts", "files.ts", "fonts.ts"],
   config: ["error.ts", "files.ts"],
   augment: ["kernels", "tensor", "gpu", "data", "pose", "error.ts", "random.ts"],
-  methods: ["models", "nn", "ops", "autograd", "kernels", "tensor", "gpu", "augment", "data", "pose", "error.ts", "random.ts"],
+  methods: ["models", "optim", "nn", "ops", "autograd", "kernels", "tensor", "gpu", "augment", "data", "pose", "error.ts", "random.ts"],
   train: ["methods", "models", "optim", "nn", "autograd", "kernels", "tensor", "gpu", "augment", "data", "eval", "interop", "viz", "config", "pose", "error.ts", "files.ts", "random.ts"],
   cli: ["train", "config", "pose", "gpu", "kernels", "error.ts", "files.ts"],
 };

@@ -15,6 +15,8 @@ export const TOLERANCES = {
   torchGradient: { absolute: 1e-6, relative: 1e-3, reason: "gradients through a whole network against PyTorch's f32" },
   torchSteps: { absolute: 1e-6, relative: 1e-4, reason: "losses and statistics of ten Adam steps, where PyTorch's f32 and f64 differ by 2e-6" },
   graph: { absolute: 2e-4, relative: 5e-4, reason: "chains of up to fifteen f32 functions with drivers' coarse exp and sin, against f64" },
+  half: { absolute: 1e-6, relative: 1e-3, reason: "one op on f16 storage against f32 on the same numbers: results are rounded to 11 bits, 5e-4" },
+  halfNetwork: { absolute: 1e-6, relative: 1e-2, reason: "chains of layers on f16 storage against f32: 5e-4 at each, more where relu gates close on the other side" },
   passes: { absolute: 1e-7, relative: 1e-4, reason: "gradients of merged and separate passes are summed in another order" },
 } as const;
 

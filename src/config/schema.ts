@@ -181,6 +181,11 @@ export const configSchema = v.object({
   OUTPUT_DIR: key(v.pipe(v.string(), v.nonEmpty()), "output", "folder for checkpoints, logs and figures"),
   PRINT_FREQ: key(positive, 20, "steps between two lines of the log"),
   SEED: key(count, 1314, "seed of all random draws of a run"),
+  PRECISION: key(
+    v.picklist(["fp32", "mixed"]),
+    "fp32",
+    "mixed: training stores features and their gradients as f16, on adapters with shader-f16; weights, statistics, losses and validation are f32",
+  ),
   WORKERS: key(positive, 4, "batches that are prepared ahead"),
 });
 

@@ -24,7 +24,10 @@ export interface PoseResnetFacts {
 
 const DECONV_PADDING: Readonly<Record<number, number>> = { 4: 1, 3: 1, 2: 0 };
 
-/** PoseResNet. Input [n, h, w, 3] normalised, output heatmaps [n, h/4, w/4, joints] for three deconvolutions. */
+/**
+ * PoseResNet. Input [n, h, w, 3] normalised, output heatmaps [n, h/4, w/4, joints] for three deconvolutions. All features are
+ * stored as the input is, f32 or f16; heatmaps are f32.
+ */
 export class PoseResnet {
   readonly store: ParameterStore;
   readonly joints: number;
@@ -65,6 +68,7 @@ export class PoseResnet {
       padding: finalKernel === 3 ? 1 : 0,
       initialise: convInitialiser(start, { from, kernel: finalKernel }),
       bias: uniformFanIn(from * finalKernel * finalKernel),
+      output: "f32",
     });
   }
 

@@ -26,6 +26,8 @@ export interface ConvFacts {
   initialise: Initialiser;
   /** Initial bias; without it the layer has none. */
   bias?: Initialiser;
+  /** Of a convolution: its output is f32 whatever its input is. */
+  output?: "f32";
 }
 
 /** Convolution, weight [k, k, from, to]. */
@@ -34,9 +36,11 @@ export class Conv2d {
   readonly #bias;
   readonly #stride: number;
   readonly #padding: number;
+  readonly #output: { output?: "f32" };
 
   constructor(store: ParameterStore, name: string, facts: ConvFacts) {
     const { from, to, kernel } = facts;
+    this.#output = facts.output ? { output: facts.output } : {};
     this.#weight = store.declare({ name: `${name}.weight`, shape: [kernel, kernel, from, to], kind: "conv", initialise: facts.initialise });
     this.#bias = facts.bias ? store.declare({ name: `${name}.bias`, shape: [to], kind: "vector", initialise: facts.bias }) : undefined;
     this.#stride = facts.stride ?? 1;
@@ -44,7 +48,7 @@ export class Conv2d {
   }
 
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.#weight(), { bias: this.#bias?.(), stride: this.#stride, padding: this.#padding });
+    return conv2d(x, this.#weight(), { bias: this.#bias?.(), stride: this.#stride, padding: this.#padding, ...this.#output });
   }
 }
 

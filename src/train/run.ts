@@ -13,6 +13,7 @@ import type { TrainingMethod } from "../methods/method.ts";
 import { buildNetwork } from "../models/build.ts";
 import type { PoseResnet } from "../models/pose_resnet.ts";
 import { Adam } from "../optim/adam.ts";
+import { LossScaler } from "../optim/loss_scaler.ts";
 import { multiStepSchedule } from "../optim/schedule.ts";
 import { skeletonFor } from "../pose/skeleton.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
@@ -22,7 +23,7 @@ import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "
 import { renderTable, RunLog, showDuration, StepLog } from "./log.ts";
 import { LossLog } from "./loss_log.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
-import { collectTensors, restoreTensors } from "./state.ts";
+import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
 import { StepRunner } from "./step_runner.ts";
 
 /** Learning rate of an epoch: multiplied by the factor once for every milestone that has passed. */
@@ -30,7 +31,7 @@ function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number)
   return TRAIN.LR * multiStepSchedule({ milestones: TRAIN.LR_STEP, factor: TRAIN.LR_FACTOR })(epoch);
 }
 
-function buildMethod(network: PoseResnet, config: ResolvedConfig, source: SampleSource): TrainingMethod & { readonly passes: number } {
+function buildMethod(network: PoseResnet, { config, source, scaler }: { config: ResolvedConfig; source: SampleSource; scaler: LossScaler | undefined }): TrainingMethod & { readonly passes: number } {
   const { MODEL, DATASET, TRAIN } = config;
   const skeleton = skeletonFor(MODEL.NUM_JOINTS);
   const supervised = MODEL.NAME === "pose_resnet";
@@ -41,6 +42,7 @@ function buildMethod(network: PoseResnet, config: ResolvedConfig, source: Sample
     sigma: MODEL.EXTRA.SIGMA,
     useTargetWeight: config.LOSS.USE_TARGET_WEIGHT,
     labelledJoints: skeleton.fromCoco,
+    scaler,
     ...(supervised
       ? {}
       : {
@@ -62,8 +64,9 @@ async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> 
   return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
 }
 
-function diverged(name: string, value: number, { step }: { step: number }): ConfigError {
-  return new ConfigError({ code: "train/diverged", message: `the training has diverged: ${name} is ${value} at step ${step}`, fix: "lower TRAIN.LR; the last checkpoint is from before" });
+function diverged(name: string, value: number, { step, mixed }: { step: number; mixed: boolean }): ConfigError {
+  const fix = `lower TRAIN.LR${mixed ? " or set PRECISION=fp32 (a feature beyond 65504 is infinite as f16)" : ""}; the last checkpoint is from before`;
+  return new ConfigError({ code: "train/diverged", message: `the training has diverged: ${name} is ${value} at step ${step}`, fix });
 }
 
 /** Trains as the request says. Errors of the user's making are LimberErrors; the last checkpoint survives every end. */
@@ -79,14 +82,18 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const data = await openTrainingData(config, source);
   const test = await readPersons(config, "test");
   const gpu = await openDevice();
+  if (config.PRECISION === "mixed") gpu.requireHalf();
   const network = buildNetwork(config);
   const { store } = network;
   store.materialise(gpu, config.SEED);
-  const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena }, { weightDecay: TRAIN.WD });
-  const method = buildMethod(network, config, source);
+  const scaler = config.PRECISION === "mixed" ? new LossScaler(gpu, store.gradientArena) : undefined;
+  const arenas = { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) };
+  const adam = new Adam(gpu, arenas, { weightDecay: TRAIN.WD });
+  const method = buildMethod(network, { config, source, scaler });
   const losses = new LossLog(gpu, method.lossNames);
   const runner = new StepRunner(gpu, () => {
     losses.encode(method.encode());
+    scaler?.update();
     adam.step();
   });
 
@@ -105,7 +112,9 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     }
     restoreTensors(checkpoint.tensors, where, network, adam);
     ({ epoch, stepInEpoch, step, best } = checkpoint.state);
-    adam.steps = checkpoint.state.counters["adamSteps"] ?? step;
+    const { counters } = checkpoint.state;
+    adam.steps = counters["adamSteps"] ?? step;
+    if (scaler) restoreScaler(scaler, counters, where);
   }
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
   const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];
@@ -135,7 +144,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     }
     steps.flush();
     // Nothing mends weights that are no numbers; no checkpoint is written behind this step.
-    for (const row of rows) for (const [name, value] of Object.entries(row.losses)) if (!Number.isFinite(value)) throw diverged(name, value, row);
+    for (const row of rows) for (const [name, value] of Object.entries(row.losses)) if (!Number.isFinite(value)) throw diverged(name, value, { step: row.step, mixed: scaler !== undefined });
   };
   const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
     await drainLosses();
@@ -149,7 +158,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         learningRate: learningRateAt(config, place.epoch),
         configDigest: configDigest(config),
         config,
-        counters: { adamSteps: adam.steps },
+        counters: { adamSteps: adam.steps, ...(scaler ? await scalerCounters(scaler) : {}) },
       },
     });
   };
@@ -232,6 +241,10 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     say("");
     say(await renderTable(["", ...rows.map(([name]) => name)], [["final", ...rows.map(([, value]) => value.toFixed(4))]]));
     say("");
+    if (scaler) {
+      const { scale, skippedSteps } = await scaler.read();
+      say(`precision mixed: loss scale ${scale}, ${skippedSteps} of ${step} steps left out because a gradient overflowed`);
+    }
     if (best) say(`best      AP ${best.score.toFixed(4)} at epoch ${best.epoch}`);
     say(`time      ${showDuration(seconds)}; host ${(host.ms / Math.max(1, host.steps)).toFixed(2)} ms a step; waited ${(loader.statistics.waitedMs / 1000).toFixed(1)} s for data`);
     const recording = runner.recording;

@@ -1,11 +1,13 @@
 /** A run's state between the device and a checkpoint. */
 import type { ResolvedConfig } from "../config/config.ts";
 import { restoreConfig } from "../config/config.ts";
+import { DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
 import { buildNetwork } from "../models/build.ts";
 import type { PoseResnet } from "../models/pose_resnet.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/state_dict.ts";
+import type { LossScaler } from "../optim/loss_scaler.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
 import { loadCheckpointFile } from "./checkpoint.ts";
 
@@ -38,6 +40,21 @@ export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where
   writeStateDict(network.store, under(MODEL));
   if (!optimiser) return;
   for (const [key, arena] of Object.entries(optimiser.state)) writeArena(network.store, arena, under(statePrefix(optimiser, key)));
+}
+
+/** A loss scaler among the counters of a checkpoint. */
+export async function scalerCounters(scaler: LossScaler): Promise<Record<string, number>> {
+  const { scale, goodSteps, skippedSteps } = await scaler.read();
+  return { lossScale: scale, goodSteps, skippedSteps };
+}
+
+/** The reverse. Errors: DataError where the checkpoint has no loss scale. */
+export function restoreScaler(scaler: LossScaler, counters: Readonly<Record<string, number>>, where: string): void {
+  const { lossScale: scale, goodSteps, skippedSteps } = counters;
+  if (scale === undefined || goodSteps === undefined || skippedSteps === undefined) {
+    throw new DataError({ code: "checkpoint/mismatch", where, message: "the checkpoint of a run in mixed precision has no loss scale", fix: "use the file as it was written" });
+  }
+  scaler.restore({ scale, goodSteps, skippedSteps });
 }
 
 /** A network with the weights of a checkpoint file, and the configuration it was trained with. */

@@ -6,6 +6,7 @@ import { addInto } from "../../src/kernels/elementwise.ts";
 import { PoseCons } from "../../src/methods/semi/pose_cons.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { Adam } from "../../src/optim/adam.ts";
+import { LossScaler } from "../../src/optim/loss_scaler.ts";
 import { Random } from "../../src/random.ts";
 
 const JOINTS = 17;
@@ -32,11 +33,12 @@ function samples(batch: number, seed: number): CropSample[] {
 }
 
 /** A trainer of one tiny network: a step's work, its preparation, and what it leaves. */
-export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true }: { batch: number; separate?: boolean; views?: boolean }) {
+export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true, mixed = false }: { batch: number; separate?: boolean; views?: boolean; mixed?: boolean }) {
   const network = new PoseResnet({ depth: 8, joints: JOINTS, width: 8, deconvFilters: [16, 16] });
   const { store } = network;
   store.materialise(gpu, 1);
-  const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena });
+  const scaler = mixed ? new LossScaler(gpu, store.gradientArena, { interval: 20 }) : undefined;
+  const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) });
   const crop = { batch, size: SIZE, joints: JOINTS, rgb: true };
   const method = new PoseCons(network, {
     ...crop,
@@ -46,12 +48,14 @@ export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true }:
     useTargetWeight: true,
     labelledJoints: ALL,
     separate,
+    scaler,
     ...(views ? { views: { warp: true, scaleFactor: 0.25, rotationFactor: 30, jointCutouts: 3, cutoutPool: ALL, swapLimits: true } } : {}),
   });
   const losses = gpu.upload(new Float32Array(2), "losses");
   const work = () => {
     const loss = method.encode();
     addInto(gpu, { a: loss.range, b: undefined, out: losses, count: loss.size });
+    scaler?.update();
     adam.step();
   };
   const prepare = (step: number, { learningRate = 1e-3, seed = step }: { learningRate?: number; seed?: number } = {}) => {
@@ -63,6 +67,8 @@ export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true }:
     gradients: await gpu.readFloats(store.gradientArena),
     parameters: await gpu.readFloats(store.parameterArena),
     statistics: await gpu.readFloats(store.runningArena),
+    moments: await gpu.readFloats(adam.v),
+    scale: await scaler?.read(),
   });
-  return { method, work, prepare, state };
+  return { method, scaler, work, prepare, state };
 }

@@ -13,11 +13,12 @@ import { cutBoxes, jointCutoutBoxes, warpAffine } from "../../kernels/augment.ts
 import { addInto, storeRow } from "../../kernels/elementwise.ts";
 import { argmaxPeaks, renderHeatmaps } from "../../kernels/heatmap.ts";
 import type { PoseResnet } from "../../models/pose_resnet.ts";
+import type { LossScaler } from "../../optim/loss_scaler.ts";
 import { heatmapMse } from "../../ops/heatmap_mse.ts";
 import { drawViewTheta } from "../../pose/affine.ts";
 import type { Size } from "../../pose/types.ts";
 import { Random, STREAM } from "../../random.ts";
-import { emptyTensor, type Tensor } from "../../tensor/tensor.ts";
+import { byteCount, type DType, elementCount, elementOf, emptyTensor, type Tensor } from "../../tensor/tensor.ts";
 import type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "../method.ts";
 
 /** Hard views of PoseCons. */
@@ -43,6 +44,8 @@ export interface PoseConsFacts extends Omit<CropBatchFacts, "joints"> {
   labelledJoints: readonly number[];
   /** Without views the method is supervised training. */
   views?: ViewFacts;
+  /** Mixed precision: features are stored as f16, gradients start from the scale. Its update() is the caller's. */
+  scaler?: LossScaler | undefined;
   /** Runs the passes one by one instead of merged; for tests, and where shapes would differ. */
   separate?: boolean;
 }
@@ -65,6 +68,8 @@ export class PoseCons implements TrainingMethod {
   readonly #gpu: Gpu;
   readonly #network: PoseResnet;
   readonly #facts: PoseConsFacts;
+  /** How images, and with them all features, are stored. */
+  readonly #dtype: DType;
   readonly #labelled: CropBatch;
   readonly #unlabelled: CropBatch | undefined;
   readonly #theta: BufferRange;
@@ -82,6 +87,7 @@ export class PoseCons implements TrainingMethod {
     this.#gpu = gpu;
     this.#network = network;
     this.#facts = facts;
+    this.#dtype = facts.scaler ? "f16" : "f32";
     this.lossNames = views ? ["loss_pose", "loss_cons"] : ["loss_pose"];
     const crop = { batch, size: facts.size, rgb: facts.rgb, joints };
     this.#labelled = new CropBatch(gpu, crop);
@@ -126,7 +132,7 @@ export class PoseCons implements TrainingMethod {
     const passes: Pass[] = [];
     for (let slot = 0; slot < count; slot += perPass) {
       passes.push({
-        images: emptyTensor(gpu, [perPass * batch, height, width, 3], { label: "images" }),
+        images: emptyTensor(gpu, [perPass * batch, height, width, 3], { label: "images", dtype: this.#dtype }),
         targets: emptyTensor(gpu, [perPass * batch, mapH, mapW, joints], { label: "targets" }),
         weights: emptyTensor(gpu, [perPass * batch, joints], { label: "weights" }),
         groups: perPass,
@@ -156,7 +162,7 @@ export class PoseCons implements TrainingMethod {
     write(0, "weights", copy(useTargetWeight ? visibleWeight : this.#allVisible, batch * joints));
     if (!views || !this.#unlabelled) return passes;
 
-    const easy = emptyTensor(gpu, [batch, height, width, 3], { label: "easy view" });
+    const easy = emptyTensor(gpu, [batch, height, width, 3], { label: "easy view", dtype: this.#dtype });
     this.#unlabelled.run(easy.range);
     const taught = withoutGradient(() => this.#network.forward(easy, { training: true, groups: 1, slot: count }));
     let hard = easy;
@@ -178,7 +184,7 @@ export class PoseCons implements TrainingMethod {
         scale: Math.max(width, height) / CUTOUT_REFERENCE_PX,
         swapLimits: views.swapLimits,
       });
-      hard = emptyTensor(gpu, easy.shape, { label: "hard view" });
+      hard = emptyTensor(gpu, easy.shape, { label: "hard view", dtype: this.#dtype });
       cutBoxes(gpu, { x: easy.range, boxes, y: hard.range, shape: imageShape, holes: views.jointCutouts });
     }
     const place = (source: Tensor) => {
@@ -194,30 +200,33 @@ export class PoseCons implements TrainingMethod {
 
   /** Lets `fill` write one group of a merged tensor: in place, or by a copy where the adapter cannot bind at that offset. */
   #intoGroup(tensor: Tensor, group: number, fill: (into: BufferRange) => void): void {
-    const { allocation, offset, bytes } = tensor.range;
-    const groupBytes = (bytes / (tensor.shape[0] as number)) * this.#facts.batch;
-    const start = offset + group * groupBytes;
+    const { allocation, offset } = tensor.range;
+    const shape = [this.#facts.batch, ...tensor.shape.slice(1)];
+    const count = elementCount(shape);
+    const bytes = byteCount(shape, tensor.dtype);
+    const start = offset + group * count * (tensor.dtype === "f16" ? 2 : 4);
     if (start % this.#gpu.limits.minStorageBufferOffsetAlignment === 0) {
-      fill({ allocation, offset: start, bytes: groupBytes });
+      fill({ allocation, offset: start, bytes });
       return;
     }
-    const own = this.#gpu.allocate(groupBytes, `${tensor.label} of group ${group}`);
+    const own = this.#gpu.allocate(bytes, `${tensor.label} of group ${group}`, { element: elementOf(tensor.dtype) });
     fill(own);
-    storeRow(this.#gpu, { x: own, row: this.#rows[group] as BufferRange, table: tensor.range, count: groupBytes / 4 });
+    storeRow(this.#gpu, { x: own, row: this.#rows[group] as BufferRange, table: tensor.range, count });
   }
 
   encode(): Tensor {
     const { store } = this.#network;
     const passes = this.#views();
-    const count = this.#facts.views ? 2 : 1;
+    const { scaler, views } = this.#facts;
+    const count = views ? 2 : 1;
     store.zeroGradients();
     const losses = passes.map(({ images, targets: target, weights: weight, groups, slot }) => {
       const loss = heatmapMse(this.#network.forward(images, { training: true, groups, slot }), { target, weight, groups });
-      backward(loss);
+      backward(loss, scaler ? { gradient: scaler.gradientOf(loss) } : {});
       return loss;
     });
     store.completeGradients();
-    store.updateRunning(this.#facts.views ? [0, count, 1] : [0]);
+    store.updateRunning(views ? [0, count, 1] : [0]);
     const [first] = losses as [Tensor, ...Tensor[]];
     if (losses.length === 1) return first;
     const table = emptyTensor(this.#gpu, [count], { label: "losses" });

@@ -31,6 +31,7 @@ export { backward, type BackwardOptions } from "./autograd/tape.ts";
 // Layers of a network as functions.
 export { acLoss, type AcLossOptions, acLossTopDown } from "./ops/ac_loss.ts";
 export { affineGrid, type AffineGridOptions } from "./ops/affine_grid.ts";
+export { associativeEmbedding } from "./ops/associative_embedding.ts";
 export { avgPool } from "./ops/avgpool.ts";
 export { batchnorm, type BatchnormMode, type BatchnormOptions } from "./ops/batchnorm.ts";
 export { cast } from "./ops/cast.ts";
@@ -170,7 +171,8 @@ export type {
 } from "./data/coco_types.ts";
 export { type DecodedImage, decodeImage } from "./data/image.ts";
 export { BatchLoader } from "./data/loader.ts";
-export { type NpyArray, readNpy, writeNpy } from "./data/npy.ts";
+export { type NpyArray, readNpy, readNpz, writeNpy, writeNpz } from "./data/npy.ts";
+export { type MatValue, readMat, writeMat } from "./data/mat.ts";
 export { type CropSample, drawGeometry, type Geometry, type GeometrySpread, IDENTITY_GEOMETRY, prepareSample } from "./data/sample.ts";
 export { ensureSynthetic, type SyntheticFacts } from "./data/synthetic.ts";
 export { openSafetensors, type StoredTensor, writeSafetensors } from "./interop/safetensors.ts";

@@ -1,7 +1,8 @@
 // Reorders convolution weights for a product that reads them as a dense [depth, columns] matrix.
 // BY_PARITY: packed[phase][t reversed][u reversed][i][o] where phase (ph, pw) holds the taps that reach output parity ph
 // (gemm/taps.wgsl, gemm/phase_transposed.wgsl); otherwise packed[kh][kw][i][o].
-// Axes: kh, kw taps; i = in_c channels that the product contracts; o = out_c channels that it produces.
+// Axes: kh, kw taps; i = in_c channels that the product contracts; o = out_c channels that it produces; rows of `packed`
+// are `stride` elements apart, the gap is never read.
 // Layout: w is [kh, kw, i, o], or [kh, kw, o, i] with SWAP_CHANNELS. Grid: linear over all elements.
 const SWAP_CHANNELS: bool = false; // spec
 const BY_PARITY: bool = true; // spec
@@ -10,6 +11,7 @@ const WORKGROUP: u32 = 64u; // spec
 struct Params {
   kernel_h: u32, kernel_w: u32, in_c: u32, out_c: u32,
   stride_h: u32, stride_w: u32, pad_h: u32, pad_w: u32, dilation_h: u32, dilation_w: u32,
+  stride: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -40,5 +42,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
   }
   let tap = (kh * params.kernel_w + kw) * channels;
-  packed[i] = w[tap + select(from_c * params.out_c + to_c, to_c * params.in_c + from_c, SWAP_CHANNELS)];
+  packed[i / params.out_c * params.stride + to_c] = w[tap + select(from_c * params.out_c + to_c, to_c * params.in_c + from_c, SWAP_CHANNELS)];
 }

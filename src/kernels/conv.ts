@@ -117,6 +117,7 @@ const packKernel = defineKernel({
     pad_w: "u32",
     dilation_h: "u32",
     dilation_w: "u32",
+    stride: "u32",
   },
 });
 
@@ -154,7 +155,8 @@ function uniformsOf(shape: ConvShape, phase: ConvPhase) {
 
 interface PixelsCall {
   a: BufferRange;
-  b: BufferRange;
+  /** Right operand as it lies, or what makes it with rows `stride` elements apart. */
+  b: BufferRange | ((stride: number) => BufferRange);
   c: BufferRange;
   bias?: BufferRange | undefined;
   shape: ConvShape;
@@ -174,8 +176,8 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
   const problem = { rows, columns: uniforms.columns, depth: Math.ceil(packedRows / parities), batch: parities };
   const plan = planGemm(problem, adapter, force);
   const padded = wantsPaddedColumns(problem, plan);
-  const right = padded ? padColumns(gpu, { b, rows: packedRows, columns: uniforms.columns }) : b;
   if (padded) uniforms.b_stride += COLUMN_PADDING;
+  const right = typeof b === "function" ? b(uniforms.b_stride) : padded ? padColumns(gpu, { b, rows: packedRows, columns: uniforms.columns }) : b;
   const columnTiles = Math.ceil(uniforms.columns / plan.tileColumns);
   const slices = rowSlices(rows, plan, adapter);
   // Pixels that no tap reaches are zero: a fill is cheaper than a product of nothing.
@@ -206,17 +208,22 @@ function paritiesToRun({ kernelH, kernelW, strideH, strideW, padH, padW, dilatio
   return count;
 }
 
-/** Weights in the order in which a transposed product reads them: phases, reversed taps, [from, to] channels. */
-function packByParity(gpu: Gpu, { w, shape, swapChannels }: { w: BufferRange; shape: ConvShape; swapChannels: boolean }): BufferRange {
-  return packWeights(gpu, { w, shape, swapChannels, byParity: true });
+interface PackCall {
+  w: BufferRange;
+  shape: ConvShape;
+  swapChannels: boolean;
+  /** Phases, reversed taps, [from, to] channels: the order in which a transposed product reads weights. */
+  byParity: boolean;
 }
 
-function packWeights(
-  gpu: Gpu,
-  { w, shape, swapChannels, byParity }: { w: BufferRange; shape: ConvShape; swapChannels: boolean; byParity: boolean },
-): BufferRange {
-  const packed = gpu.allocate(w.bytes, "packed weights");
-  const count = shape.kernelH * shape.kernelW * shape.inC * shape.outC;
+/** Reordered weights, with rows as far apart as who reads them asks. */
+function packWeights(gpu: Gpu, { w, shape, swapChannels, byParity }: PackCall): (stride: number) => BufferRange {
+  return (stride) => runPack(gpu, { w, shape, swapChannels, byParity, stride });
+}
+
+function runPack(gpu: Gpu, { w, shape, swapChannels, byParity, stride }: PackCall & { stride: number }): BufferRange {
+  const rows = shape.kernelH * shape.kernelW * shape.outC;
+  const packed = gpu.allocate(4 * rows * stride, "packed weights");
   gpu.run(packKernel, {
     buffers: { w, packed },
     uniforms: {
@@ -230,9 +237,10 @@ function packWeights(
       pad_w: shape.padW,
       dilation_h: shape.dilationH,
       dilation_w: shape.dilationW,
+      stride,
     },
     spec: { SWAP_CHANNELS: swapChannels, BY_PARITY: byParity, ...dilationSpec(shape) },
-    workgroups: linearGrid(count, 64),
+    workgroups: linearGrid(rows * shape.inC, 64),
   });
   return packed;
 }
@@ -250,8 +258,8 @@ export function convGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const packed = packByParity(gpu, { w, shape, swapChannels: true });
-  runPixels(gpu, { a: gradY, b: packed, c: gradX, shape, phase: "transposed", force });
+  const b = packWeights(gpu, { w, shape, swapChannels: true, byParity: true });
+  runPixels(gpu, { a: gradY, b, c: gradX, shape, phase: "transposed", force });
 }
 
 /** gradW = patches(x) transposed times gradY, [kh, kw, inC, outC]; with `swapped` [kh, kw, outC, inC], a deconvolution's order. */
@@ -287,8 +295,8 @@ export function deconvForward(
   gpu: Gpu,
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const packed = packByParity(gpu, { w, shape, swapChannels: false });
-  runPixels(gpu, { a: x, b: packed, c: y, bias, shape, phase: "transposed", force });
+  const b = packWeights(gpu, { w, shape, swapChannels: false, byParity: true });
+  runPixels(gpu, { a: x, b, c: y, bias, shape, phase: "transposed", force });
 }
 
 /** gradX = conv of gradY with w's channels swapped; `shape` as for deconvForward. */
@@ -296,8 +304,8 @@ export function deconvGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const packed = packWeights(gpu, { w, shape: { ...shape, inC: shape.outC, outC: shape.inC }, swapChannels: true, byParity: false });
-  runPixels(gpu, { a: gradY, b: packed, c: gradX, shape, phase: "conv", force });
+  const b = packWeights(gpu, { w, shape: { ...shape, inC: shape.outC, outC: shape.inC }, swapChannels: true, byParity: false });
+  runPixels(gpu, { a: gradY, b, c: gradX, shape, phase: "conv", force });
 }
 
 /** gradW of a deconvolution, [kh, kw, channels of x, channels of y]. */

@@ -13,7 +13,7 @@ const squaresKernel = defineKernel({
 const factorKernel = defineKernel({
   name: "optim/clip_factor",
   fragments: ["optim/clip_factor.wgsl"],
-  buffers: { partials: "read", limit: "read", norm: "read_write", factor: "read_write" },
+  buffers: { partials: "read", limit: "read", norm: "read_write", factor: "read_write", gradient_scale: "read" },
   uniforms: { count: "u32" },
 });
 const scaleKernel = defineKernel({
@@ -37,8 +37,14 @@ function parts(gpu: Gpu, arena: BufferRange): { x: BufferRange; count: number }[
   return bindingParts(gpu, arena.bytes).map(({ offset, bytes }) => ({ x: { allocation: arena.allocation, offset: arena.offset + offset, bytes }, count: bytes / 4 }));
 }
 
-/** norm = Euclidean norm of the gradients, factor = min(1, limit / (norm + 1e-6)); limit, norm and factor are one f32 each. */
-export function clipFactor(gpu: Gpu, { gradients, limit, norm, factor }: { gradients: BufferRange; limit: BufferRange; norm: BufferRange; factor: BufferRange }): void {
+/**
+ * norm = Euclidean norm of the gradients times gradientScale, factor = gradientScale * min(1, limit / (norm + 1e-6)), or
+ * gradientScale itself where that is negative; all but the gradients are one f32 each.
+ */
+export function clipFactor(
+  gpu: Gpu,
+  { gradients, limit, gradientScale, norm, factor }: { gradients: BufferRange; limit: BufferRange; gradientScale: BufferRange; norm: BufferRange; factor: BufferRange },
+): void {
   const pieces = parts(gpu, gradients);
   const groups = Math.min(MOST_GROUPS, spanGrid(gpu, gradients.bytes / 4)[0]);
   const each = groups * WORKGROUP;
@@ -46,7 +52,7 @@ export function clipFactor(gpu: Gpu, { gradients, limit, norm, factor }: { gradi
   pieces.forEach(({ x, count }, i) => gpu.run(squaresKernel, { buffers: { x, partials }, uniforms: { count, first: i * each }, workgroups: [groups, 1, 1] }));
   const sums = gpu.allocate(4 * WORKGROUP, "sums of squares");
   gpu.run(squaresKernel, { buffers: { x: partials, partials: sums }, uniforms: { count: each * pieces.length, first: 0 }, spec: { SQUARE: false }, workgroups: [1, 1, 1] });
-  gpu.run(factorKernel, { buffers: { partials: sums, limit, norm, factor }, uniforms: { count: WORKGROUP }, workgroups: [1, 1, 1] });
+  gpu.run(factorKernel, { buffers: { partials: sums, limit, norm, factor, gradient_scale: gradientScale }, uniforms: { count: WORKGROUP }, workgroups: [1, 1, 1] });
 }
 
 /** Multiplies the arena by one f32 on the device. */

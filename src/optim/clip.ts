@@ -6,22 +6,28 @@ import { checkNumber } from "./optimiser.ts";
 /**
  * Limits the Euclidean norm of all gradients together (PyTorch's clip_grad_norm_). measure() finds the norm and the
  * factor; the factor is then handed to an optimiser as `gradientScale`, which costs no pass over memory, or apply()
- * multiplies the gradients by it. A norm that is NaN or infinite makes the gradients NaN, as in PyTorch.
+ * multiplies the gradients by it. A norm that is NaN or infinite makes the gradients NaN, as in PyTorch; behind a
+ * LossScaler, whose gradientScale it takes, the step is left out instead.
  */
 export class NormClip {
   readonly #gpu: Gpu;
   readonly #gradients: BufferRange;
   readonly #limit: BufferRange;
+  readonly #gradientScale: BufferRange;
   /** Norm before clipping, one f32. */
   readonly norm: BufferRange;
-  /** min(1, maxNorm / (norm + 1e-6)), one f32. */
+  /** min(1, maxNorm / (norm + 1e-6)), one f32; with a gradientScale times that, or negative as that is. */
   readonly factor: BufferRange;
 
-  /** Errors: OpError unless maxNorm is above 0 and finite. */
-  constructor(gpu: Gpu, gradients: BufferRange, { maxNorm }: { maxNorm: number }) {
+  /**
+   * @param options.gradientScale what the gradients are to be multiplied by before they are measured: a LossScaler's, whose
+   * update() then precedes measure(). Errors: OpError unless maxNorm is above 0 and finite.
+   */
+  constructor(gpu: Gpu, gradients: BufferRange, { maxNorm, gradientScale }: { maxNorm: number; gradientScale?: BufferRange }) {
     this.#gpu = gpu;
     this.#gradients = gradients;
     this.#limit = gpu.persistent(4, "norm limit");
+    this.#gradientScale = gradientScale ?? gpu.upload(Float32Array.of(1), "gradient scale");
     this.norm = gpu.upload(new Float32Array(1), "gradient norm");
     this.factor = gpu.upload(Float32Array.of(1), "gradient factor");
     this.prepare(maxNorm);
@@ -35,7 +41,7 @@ export class NormClip {
 
   /** Encodes norm and factor of the gradients as they are. */
   measure(): void {
-    clipFactor(this.#gpu, { gradients: this.#gradients, limit: this.#limit, norm: this.norm, factor: this.factor });
+    clipFactor(this.#gpu, { gradients: this.#gradients, limit: this.#limit, gradientScale: this.#gradientScale, norm: this.norm, factor: this.factor });
   }
 
   /** Encodes the multiplication of the gradients by the factor. */

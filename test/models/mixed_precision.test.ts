@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { withRecompute } from "../../src/autograd/op.ts";
 import { backward } from "../../src/autograd/tape.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { ResidualBlock } from "../../src/models/resnet.ts";
@@ -41,6 +42,7 @@ for (const block of ["basic", "bottleneck"] as const) {
     const [whole, short] = [await run("f32"), await run("f16")];
     expect(short.output).toBe("f16");
     expectClose(short.y, whole.y, "halfNetwork", "output");
+    expect(await pass(store, { shape: [4, 12, 10, 8], dtype: "f16", forward: (x) => withRecompute(() => unit.forward(x, training)) })).toEqual(short);
     for (const [name, values] of whole.gradients) expect(distance(short.gradients.get(name) as Float32Array, values), name).toBeLessThan(0.05);
   });
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { BufferRange } from "../../src/gpu/device.ts";
 import { Adam } from "../../src/optim/adam.ts";
+import { NormClip } from "../../src/optim/clip.ts";
 import { LossScaler } from "../../src/optim/loss_scaler.ts";
 import type { Optimiser, OptimiserArenas } from "../../src/optim/optimiser.ts";
 import { Rmsprop } from "../../src/optim/rmsprop.ts";
@@ -124,6 +125,27 @@ test("a replayed step equals eager ones through overflow and growth; what was re
   expect(eager.state).toEqual({ scale: 8, goodSteps: 1, skippedSteps: 2 });
   expect(await run("replayed")).toEqual(eager);
   expect(await run("restored")).toEqual(eager);
+});
+
+test("gradients are clipped by the norm that they have without the scale, and an overflow leaves the step out all the same", async () => {
+  const maxNorm = 3;
+  const run = async (scale: number, overflow: boolean) => {
+    const parameters = gpu.upload(randomValues(COUNT, 1), "parameters");
+    const gradients = gpu.persistent(4 * COUNT, "gradients");
+    const scaler = scale === 1 ? undefined : new LossScaler(gpu, gradients, { initial: scale });
+    const clip = new NormClip(gpu, gradients, { maxNorm, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) });
+    const sgd = new Sgd(gpu, { parameters, gradients, gradientScale: clip.factor });
+    gpu.write(gradients, randomValues(COUNT, 2).map((value, i) => (overflow && i === 9 ? Infinity : value * scale)));
+    sgd.prepare(0.1);
+    scaler?.update();
+    clip.measure();
+    sgd.step();
+    return { norm: [...(await gpu.readFloats(clip.norm))], parameters: await gpu.readFloats(parameters) };
+  };
+  const plain = await run(1, false);
+  expect(plain.norm[0]).toBeGreaterThan(10 * maxNorm);
+  expect(await run(2 ** 16, false)).toEqual(plain);
+  expect((await run(2 ** 16, true)).parameters).toEqual(randomValues(COUNT, 1));
 });
 
 test("a loss of any shape starts its backward pass from the scale, and wrong constants are refused", async () => {

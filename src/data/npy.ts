@@ -1,65 +1,168 @@
-/** NumPy's .npy format, version 1.0, C order, little-endian: float32 and the small integers. */
+/** NumPy's .npy arrays (versions 1 to 3) and .npz archives. Source: numpy.lib.format. */
 import { readFile } from "node:fs/promises";
 import { DataError } from "../error.ts";
 import { writeFileAtomic } from "../files.ts";
+import { writeZip, ZipArchive } from "./zip.ts";
 
-export type NpyData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
+export type NpyData = Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array | Uint32Array | BigUint64Array | string[];
 
-/** An array with its shape, row-major. */
+/** An array with its shape, row-major whatever the order in the file. Booleans are 0 and 1; float16 is read as float32. */
 export interface NpyArray {
   shape: readonly number[];
   data: NpyData;
 }
 
 const TYPES = [
-  ["<f4", Float32Array],
-  ["<f8", Float64Array],
-  ["<i4", Int32Array],
-  ["<u4", Uint32Array],
-  ["|u1", Uint8Array],
+  ["f4", Float32Array],
+  ["f8", Float64Array],
+  ["i1", Int8Array],
+  ["i2", Int16Array],
+  ["i4", Int32Array],
+  ["i8", BigInt64Array],
+  ["u1", Uint8Array],
+  ["u2", Uint16Array],
+  ["u4", Uint32Array],
+  ["u8", BigUint64Array],
+  ["b1", Uint8Array],
 ] as const;
 
-/** Writes an array; the file appears complete or not at all. */
-export async function writeNpy(path: string, { shape, data }: NpyArray): Promise<void> {
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+
+/** The bytes of an .npy file. */
+export function encodeNpy({ shape, data }: NpyArray): Uint8Array {
   const type = TYPES.find(([, constructor]) => data instanceof constructor);
-  if (!type) throw new Error("an array type that .npy files do not have");
+  if (!type || Array.isArray(data)) throw new Error("an array type that is not written to .npy files");
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (count !== data.length) throw new Error(`${data.length} numbers for the shape [${shape.join(", ")}]`);
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
-  const text = `{'descr': '${type[0]}', 'fortran_order': False, 'shape': (${tuple}), }`;
+  const descriptor = `${data.BYTES_PER_ELEMENT === 1 ? "|" : "<"}${type[0]}`;
+  const text = `{'descr': '${descriptor}', 'fortran_order': False, 'shape': (${tuple}), }`;
   const padded = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`;
   const head = new Uint8Array(10 + padded.length);
-  head.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]);
+  head.set([...MAGIC, 1, 0]);
   new DataView(head.buffer).setUint16(8, padded.length, true);
   head.set(new TextEncoder().encode(padded), 10);
   const file = new Uint8Array(head.length + data.byteLength);
   file.set(head);
   file.set(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength), head.length);
-  await writeFileAtomic(path, file);
+  return file;
 }
 
-/** Reads an array. Errors: DataError naming the file for anything but the types above in C order. */
-export async function readNpy(path: string): Promise<NpyArray> {
-  const bad = (message: string, cause?: unknown) =>
-    new DataError({ code: "data/npy", where: path, message, fix: "expected a C-order .npy file of float32, float64, int32, uint32 or uint8" }, { cause });
-  const bytes = await readFile(path).then(
-    (buffer) => new Uint8Array(buffer),
-    (cause: unknown) => {
-      throw bad("file not found or not readable", cause);
-    },
-  );
-  if (bytes.length < 12 || bytes[0] !== 0x93) throw bad("not an .npy file");
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
+/** Writes an array; the file appears complete or not at all. */
+export async function writeNpy(path: string, array: NpyArray): Promise<void> {
+  await writeFileAtomic(path, encodeNpy(array));
+}
+
+/** IEEE half to number. */
+function halfToNumber(bits: number): number {
+  const [sign, exponent, fraction] = [bits >>> 15 ? -1 : 1, (bits >>> 10) & 31, bits & 1023];
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function swapBytes(bytes: Uint8Array, size: number): void {
+  for (let at = 0; at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
+}
+
+/** For each element in row-major order, its place in column-major order. */
+function columnMajorPlaces(shape: readonly number[], count: number): Uint32Array {
+  const places = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    let rest = i;
+    let place = 0;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const size = shape[axis] as number;
+      let stride = 1;
+      for (let before = 0; before < axis; before++) stride *= shape[before] as number;
+      place += (rest % size) * stride;
+      rest = Math.floor(rest / size);
+    }
+    places[i] = place;
+  }
+  return places;
+}
+
+/**
+ * The array of an .npy file. `file` is for messages.
+ * @throws DataError naming the file for damage and for types that hold no numbers, booleans or text (Python objects, records, dates, complex).
+ */
+export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
+  const bad = (message: string) => new DataError({ code: "data/npy", where: file, message, fix: "expected an .npy file of numbers, booleans or text" });
+  if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte)) throw bad("not an .npy file");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wide = (bytes[6] as number) > 1;
   const start = wide ? 12 : 10;
   const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
+  if (end > bytes.length) throw bad("the file is truncated");
   const header = new TextDecoder().decode(bytes.subarray(start, end));
-  const descriptor = /'descr':\s*'([^']+)'/.exec(header)?.[1];
+  const descriptor = /'descr':\s*'([<>|=]?)([a-zA-Z])(\d*)'/.exec(header);
   const dimensions = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
-  if (!descriptor || dimensions === undefined || /'fortran_order':\s*True/.test(header)) throw bad(`unsupported header ${header.trim()}`);
+  const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
+  if (!descriptor || dimensions === undefined || !order) throw bad(`unsupported header ${header.trim()}`);
   const shape = dimensions.split(",").filter((part) => part.trim() !== "").map(Number);
-  const type = TYPES.find(([name]) => name === descriptor);
-  if (!type) throw bad(`unsupported element type ${descriptor}`);
+  if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) throw bad(`unsupported header ${header.trim()}`);
   const count = shape.reduce((product, size) => product * size, 1);
+  const [, byteOrder = "", letter = "", digits = ""] = descriptor;
+  const name = `${letter}${digits}`;
+  const big = byteOrder === ">";
+  /** A copy of the numbers' bytes, little-endian. */
+  const payload = (unit: number, units: number) => {
+    if (end + units * unit > bytes.length) throw bad("the file is truncated");
+    const copy = new Uint8Array(units * unit); // not slice(), which for Node's Buffer is a view
+    copy.set(bytes.subarray(end, end + units * unit));
+    if (big && unit > 1) swapBytes(copy, unit);
+    return copy.buffer;
+  };
+  // Only arrays with two axes or more have an order.
+  const places = order === "True" && shape.length > 1 ? columnMajorPlaces(shape, count) : undefined;
+
+  if (letter === "U") {
+    const length = Number(digits);
+    const codes = new Uint32Array(payload(4, count * length));
+    const words = Array.from({ length: count }, (_, i) => {
+      const word = codes.subarray(i * length, (i + 1) * length);
+      if (word.some((code) => code > 0x10ffff)) throw bad("damaged text");
+      return Array.from(word.filter((code) => code > 0), (code) => String.fromCodePoint(code)).join("");
+    });
+    return { shape, data: places ? Array.from(places, (place) => words[place] as string) : words };
+  }
+  if (name === "f2") {
+    const halves = new Uint16Array(payload(2, count));
+    return { shape, data: Float32Array.from({ length: count }, (_, i) => halfToNumber(halves[places ? (places[i] as number) : i] as number)) };
+  }
+  const type = TYPES.find(([known]) => known === name);
+  if (!type) throw bad(letter === "O" ? "an array of Python objects, which is a pickle" : `unsupported element type ${byteOrder}${name}`);
   const Constructor = type[1];
-  if (end + count * Constructor.BYTES_PER_ELEMENT > bytes.length) throw bad("the file is truncated");
-  return { shape, data: new Constructor(bytes.slice(end, end + count * Constructor.BYTES_PER_ELEMENT).buffer) };
+  const data = new Constructor(payload(Constructor.BYTES_PER_ELEMENT, count));
+  if (!places) return { shape, data };
+  const sorted = new Constructor(count);
+  places.forEach((place, i) => (sorted[i] = data[place] as never));
+  return { shape, data: sorted };
+}
+
+/** Reads an array. Errors: as parseNpy, and DataError where the file cannot be read. */
+export async function readNpy(path: string): Promise<NpyArray> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new DataError({ code: "data/npy", where: path, message: "file not found or not readable", fix: "expected an .npy file" }, { cause });
+  });
+  return parseNpy(bytes, path);
+}
+
+/** The arrays of an .npz archive by name, or only those named. Errors: DataError naming archive and array. */
+export async function readNpz(path: string, names?: readonly string[]): Promise<Map<string, NpyArray>> {
+  const archive = await ZipArchive.open(path);
+  try {
+    const wanted = names ?? archive.names.filter((name) => name.endsWith(".npy")).map((name) => name.slice(0, -4));
+    const arrays = new Map<string, NpyArray>();
+    for (const name of wanted) arrays.set(name, parseNpy(await archive.read(`${name}.npy`), `${path}:${name}`));
+    return arrays;
+  } finally {
+    await archive.close();
+  }
+}
+
+/** Writes an .npz archive without compression, as np.savez does; it appears complete or not at all. */
+export async function writeNpz(path: string, arrays: Readonly<Record<string, NpyArray>>): Promise<void> {
+  await writeZip(path, Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`${name}.npy`, encodeNpy(array)])));
 }

@@ -14,8 +14,8 @@ export interface PoseNetwork {
   /** The heatmaps that are decoded. @param x [n, h, w, 3], normalised @returns [n, h/stride, w/stride, joints] */
   forward(x: Tensor, pass: Pass): Tensor;
   /**
-   * All outputs that training compares with targets; the last one is what forward gives. A network with several stages has
-   * one of each, in order; heatmaps are the first `joints` channels, behind them may follow others (tags).
+   * All outputs that training compares with targets, one of every stage, in order. Heatmaps are the first `joints` channels,
+   * behind them may follow others (tags); those of the last output are what forward gives.
    */
   heatmaps(x: Tensor, pass: Pass): readonly Tensor[];
 }

@@ -91,6 +91,125 @@ class PoseHRNet(HRNet):
         return [self.final_layer(self.features(x))]
 
 
+class BnReluConv(nn.Module):
+    def __init__(self, cin, cout, kernel, stride=1):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(cin)
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2)
+
+    def forward(self, x):
+        return self.conv(F.relu(self.bn(x)))
+
+
+class ConvBlock(nn.Module):
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.cbr1 = BnReluConv(cin, cout // 2, 1)
+        self.cbr2 = BnReluConv(cout // 2, cout // 2, 3)
+        self.cbr3 = BnReluConv(cout // 2, cout, 1)
+
+    def forward(self, x):
+        return self.cbr3(self.cbr2(self.cbr1(x)))
+
+
+class Skip(nn.Module):
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, 1) if cin != cout else nn.Identity()
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Residual(nn.Module):
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.cb = ConvBlock(cin, cout)
+        self.skip = Skip(cin, cout)
+
+    def forward(self, x):
+        return self.cb(x) + self.skip(x)
+
+
+def residuals(channels, modules):
+    return nn.Sequential(*[Residual(channels, channels) for _ in range(modules)])
+
+
+class HourglassModule(nn.Module):
+    def __init__(self, channels, modules, reductions):
+        super().__init__()
+        self.skip = residuals(channels, modules)
+        self.afterpool = residuals(channels, modules)
+        if reductions > 1:
+            self.hg = HourglassModule(channels, modules, reductions - 1)
+        else:
+            self.num1res = residuals(channels, modules)
+        self.lowres = residuals(channels, modules)
+
+    def forward(self, x):
+        y = self.afterpool(F.max_pool2d(x, 2))
+        y = self.hg(y) if hasattr(self, "hg") else self.num1res(y)
+        return self.skip(x) + F.interpolate(self.lowres(y), scale_factor=2, mode="nearest")
+
+
+class Stacks(nn.Module):
+    def __init__(self, stem, channels, stacks, modules, reductions, joints):
+        super().__init__()
+        self.start = BnReluConv(3, stem, 7, 2)
+        self.res1 = Residual(stem, 2 * stem)
+        self.res2 = Residual(2 * stem, 2 * stem)
+        self.res3 = Residual(2 * stem, channels)
+        every = lambda make: nn.ModuleList([make() for _ in range(stacks)])
+        self.hourglass = every(lambda: HourglassModule(channels, modules, reductions))
+        self.Residual = every(lambda: residuals(channels, modules))
+        self.lin1 = every(lambda: BnReluConv(channels, channels, 1))
+        self.chantojoints = every(lambda: nn.Conv2d(channels, joints, 1))
+        self.lin2 = every(lambda: nn.Conv2d(channels, channels, 1))
+        self.jointstochan = every(lambda: nn.Conv2d(joints, channels, 1))
+
+    def forward(self, x):
+        x = self.res3(self.res2(F.max_pool2d(self.res1(self.start(x)), 2)))
+        outputs = []
+        for i in range(len(self.hourglass)):
+            a = self.lin1[i](self.Residual[i](self.hourglass[i](x)))
+            outputs.append(self.chantojoints[i](a))
+            x = x + self.lin2[i](a) + self.jointstochan[i](outputs[-1])
+        return outputs
+
+
+class Hourglass(nn.Module):
+    def __init__(self, *facts):
+        super().__init__()
+        self.hourglass = Stacks(*facts)
+
+    def forward(self, x):
+        return self.hourglass(x)
+
+
+class HigherHRNet(HRNet):
+    """deconvs are (channels, blocks, concatenate); tags, per output, how many tag channels it has."""
+
+    def __init__(self, stem, stages, joints, deconvs, tags):
+        super().__init__(stem, stages)
+        outputs = [joints + t for t in tags]
+        widths = [self.channels] + [d[0] for d in deconvs]
+        self.final_layers = nn.ModuleList(nn.Conv2d(c, o, 1) for c, o in zip(widths, outputs))
+        self.concatenate = [d[2] for d in deconvs]
+        self.deconv_layers = nn.ModuleList()
+        for i, (channels, blocks, concatenate) in enumerate(deconvs):
+            cin = widths[i] + (outputs[i] if concatenate else 0)
+            first = nn.Sequential(nn.ConvTranspose2d(cin, channels, 4, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+            self.deconv_layers.append(nn.Sequential(first, *[nn.Sequential(Basic(channels, channels, 1)) for _ in range(blocks)]))
+
+    def forward(self, x):
+        x = self.features(x)
+        outputs = [self.final_layers[0](x)]
+        for deconv, final, concatenate in zip(self.deconv_layers, self.final_layers[1:], self.concatenate):
+            x = deconv(torch.cat([x, outputs[-1]], 1) if concatenate else x)
+            outputs.append(final(x))
+        return outputs
+
+
 def relu_margin(network, x):
     """How close any relu's input comes to zero, relative to the mean size: there a rounding error changes gradients by whole terms."""
     margins, relu = [], F.relu
@@ -106,6 +225,20 @@ def relu_margin(network, x):
     finally:
         F.relu = relu
     return min(margins)
+
+
+def clear_noise(network, x, gys):
+    """Zero for the gradient of a bias that a later batchnorm takes away again: all that f32 leaves of it is rounding error."""
+    exact = copy.deepcopy(network).double()
+    for p in exact.parameters():
+        p.grad = None
+    sum((y * gy.double()).sum() for y, gy in zip(exact(x.double()), gys)).backward()
+    truth = dict(exact.named_parameters())
+    for name, p in network.named_parameters():
+        weight = truth.get(name.removesuffix("bias") + "weight")
+        if name.endswith("bias") and p.grad is not None and weight is not None:
+            if truth[name].grad.abs().max() < 1e-10 * weight.grad.abs().max():
+                p.grad.zero_()
 
 
 def draw(network, seed, x):
@@ -124,6 +257,7 @@ def golden_network(name, network, seed, x):
     ys = network(x)
     gys = [torch.randn(y.shape, generator=g) for y in ys]
     sum((y * gy).sum() for y, gy in zip(ys, gys)).backward()
+    clear_noise(network, x, gys)
     for i, (y, gy) in enumerate(zip(ys, gys)):
         tensors |= {f"y.{i}": y, f"gy.{i}": gy}
     # A tensor that no output depends on has no gradient; zeros say that here.
@@ -154,8 +288,29 @@ def hrnet_bottleneck():
     golden_network("hrnet_bottleneck", PoseHRNet(4, stages, 3, 3), 200, images(2, 64, 64))
 
 
+def hourglass():
+    golden_network("hourglass", Hourglass(4, 12, 2, 1, 2, 5), 300, images(3, 64, 48))
+
+
+def hourglass_modules():
+    """Two residual units at every place, one stack."""
+    golden_network("hourglass_modules", Hourglass(4, 8, 1, 2, 1, 3), 400, images(2, 40, 32))
+
+
+NARROW_HRNET = [(1, Basic, [1, 1], [4, 6]), (1, Basic, [1, 1, 1], [4, 6, 8])]
+
+
+def higher_hrnet():
+    golden_network("higher_hrnet", HigherHRNet(4, NARROW_HRNET, 3, [(4, 2, True)], [3, 0]), 500, images(2, 64, 48))
+
+
+def higher_hrnet_twice():
+    """Two doublings, the second without concatenation, tags at two outputs."""
+    golden_network("higher_hrnet_twice", HigherHRNet(4, NARROW_HRNET[:1], 3, [(4, 1, True), (6, 1, False)], [1, 1, 0]), 600, images(2, 32, 40))
+
+
 def main():
-    cases = {f.__name__: f for f in [hrnet, hrnet_bottleneck]}
+    cases = {f.__name__: f for f in [hrnet, hrnet_bottleneck, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice]}
     for name in sys.argv[1:] or cases:
         cases[name]()
 

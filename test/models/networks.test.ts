@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
 import { toFloat32 } from "../../src/interop/safetensors.ts";
+import { HigherHrnet, type HigherHrnetFacts } from "../../src/models/higher_hrnet.ts";
+import { type HourglassFacts, StackedHourglass } from "../../src/models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
 import { EVALUATION, type Pass } from "../../src/nn/layers.ts";
 import { readStateDict } from "../../src/nn/state_dict.ts";
@@ -10,11 +12,14 @@ import { sum } from "../../src/ops/reduce.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { Golden } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
+import { TOLERANCES } from "../tolerances.ts";
 import { testDevice } from "../support/device.ts";
 
 const gpu = await testDevice();
 
 const TRAINING: Pass = { training: true, groups: 1, slot: 0 };
+
+const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** One training step of a network against PyTorch's: names and their order, outputs, all gradients, running statistics, evaluation. */
 async function checkNetwork(name: string, network: { store: ParameterStore; heatmaps(x: Tensor, pass: Pass): readonly Tensor[] }): Promise<void> {
@@ -37,7 +42,13 @@ async function checkNetwork(name: string, network: { store: ParameterStore; heat
   for (const [i, y] of outputs.entries()) expectClose(await y.toArray(), golden.images(`y.${i}`), "torchNetwork", `${name} output ${i}`);
   for (const declaration of store.declarations) {
     const actual = await store.parameter(declaration.name).gradient.toArray();
-    expectClose(actual, golden.parameter("grad.", declaration), "torchGradient", `${name} grad.${declaration.name}`);
+    const expected = golden.parameter("grad.", declaration);
+    const weight = declaration.name.replace(/bias$/, "weight");
+    // A bias that a batchnorm takes away again has a gradient of zero, up to the rounding of terms as large as its weight's.
+    if (weight !== declaration.name && expected.every((value) => value === 0)) {
+      const bound = TOLERANCES.torchNetwork.relative * largest(golden.floats(`grad.${weight}`));
+      expect(largest(actual), `${name} grad.${declaration.name}`).toBeLessThanOrEqual(bound);
+    } else expectClose(actual, expected, "torchGradient", `${name} grad.${declaration.name}`);
   }
   store.updateRunning([0]);
   store.batchesTracked++;
@@ -136,4 +147,81 @@ test("HRNet's convolutions start as N(0, 0.001) with bias 0, or as the framework
     const bias = await store.parameter("final_layer.bias").toArray();
     expect(bias.every((value) => value === 0)).toBe(start === "pose");
   }
+});
+
+const hourglasses: Record<string, HourglassFacts> = {
+  hourglass: { joints: 5, stacks: 2, channels: 12, reductions: 2, stem: 4 },
+  hourglass_modules: { joints: 3, stacks: 1, channels: 8, modules: 2, reductions: 1, stem: 4 },
+};
+
+for (const [name, facts] of Object.entries(hourglasses)) {
+  test(`the stacked network ${name} equals PyTorch's: outputs, all gradients, running statistics, evaluation`, () => checkNetwork(name, new StackedHourglass(facts)));
+}
+
+test("Hourglass-1 to -8 have the published numbers of parameters, buffers and state entries, and names", () => {
+  const counts = { 1: 3_496_470, 2: 6_640_422, 4: 12_928_326, 8: 25_504_134 } as const;
+  for (const stacks of [1, 2, 4, 8] as const) {
+    const { store } = new StackedHourglass({ joints: 16, stacks });
+    expect(store.parameterCount).toBe(counts[stacks]);
+    expect(new StackedHourglass({ joints: 17, stacks }).store.parameterCount).toBe(counts[stacks] + 513 * stacks);
+    if (stacks === 2) expect([entries(store), buffers(store)]).toEqual([688, 31_462]);
+    if (stacks === 8) expect([entries(store), buffers(store)]).toEqual([2530, 120_808]);
+  }
+  const { store, inputMultiple } = new StackedHourglass({ joints: 16, stacks: 2 });
+  expect(inputMultiple).toBe(64);
+  const shapes = new Map(store.declarations.map(({ name, shape }) => [name, shape]));
+  expect(shapes.get("hourglass.start.conv.weight")).toEqual([7, 7, 3, 64]);
+  expect(shapes.get("hourglass.start.bn.weight")).toEqual([3]);
+  expect(shapes.get("hourglass.res1.skip.conv.weight")).toEqual([1, 1, 64, 128]);
+  expect(shapes.get("hourglass.hourglass.0.hg.hg.hg.num1res.0.cb.cbr2.conv.weight")).toEqual([3, 3, 128, 128]);
+  expect(shapes.get("hourglass.chantojoints.1.weight")).toEqual([1, 1, 256, 16]);
+  expect(shapes.get("hourglass.jointstochan.1.weight")).toEqual([1, 1, 16, 256]);
+});
+
+const narrow = [
+  { modules: 1, block: "basic", blocks: [1, 1], channels: [4, 6] },
+  { modules: 1, block: "basic", blocks: [1, 1, 1], channels: [4, 6, 8] },
+] as const;
+
+const highers: Record<string, HigherHrnetFacts> = {
+  higher_hrnet: { joints: 3, stem: 4, stages: narrow, deconvs: [{ channels: 4, blocks: 2 }] },
+  higher_hrnet_twice: {
+    joints: 3,
+    stem: 4,
+    stages: narrow.slice(0, 1),
+    deconvs: [{ channels: 4, blocks: 1 }, { channels: 6, blocks: 1, concatenate: false }],
+    tags: [true, true, false],
+    tagPerJoint: false,
+  },
+};
+
+for (const [name, facts] of Object.entries(highers)) {
+  test(`the network ${name} equals PyTorch's: outputs, all gradients, running statistics, evaluation`, () => checkNetwork(name, new HigherHrnet(facts)));
+}
+
+test("HigherHRNet decodes the joints' channels alone where its last output has tags", () => {
+  const network = new HigherHrnet({ joints: 3, stem: 4, stages: narrow.slice(0, 1), deconvs: [{ channels: 4, blocks: 1 }], tags: [true, true] });
+  network.store.materialise(gpu, 0);
+  const x = persistentTensor(gpu, [1, 16, 8, 3], { data: new Float32Array(16 * 8 * 3).fill(1) });
+  expect(network.heatmaps(x, EVALUATION).map(({ shape }) => shape)).toEqual([[1, 4, 2, 6], [1, 8, 4, 6]]);
+  expect(network.forward(x, EVALUATION).shape).toEqual([1, 8, 4, 3]);
+});
+
+test("HigherHRNet-W32 and -W48 have the published numbers of parameters, buffers and state entries, and names", () => {
+  const counts = { 32: { 17: 28_645_331, 14: 28_641_962 }, 48: { 17: 63_827_139, 14: 63_822_090 } } as const;
+  for (const width of [32, 48] as const) {
+    for (const [joints, count] of Object.entries(counts[width])) {
+      const { store } = new HigherHrnet({ joints: Number(joints), stages: hrnetStages(width) });
+      expect(store.parameterCount).toBe(count);
+      expect(entries(store)).toBe(1810);
+      expect(buffers(store)).toBe({ 32: 55_213, 48: 80_749 }[width]);
+    }
+  }
+  const { store, stride } = new HigherHrnet({ joints: 17, stages: hrnetStages(32), prefix: "1." });
+  expect(stride).toBe(2);
+  const shapes = new Map(store.declarations.map(({ name, shape }) => [name, shape]));
+  expect(shapes.get("1.final_layers.0.weight")).toEqual([1, 1, 32, 34]);
+  expect(shapes.get("1.final_layers.1.weight")).toEqual([1, 1, 32, 17]);
+  expect(shapes.get("1.deconv_layers.0.0.0.weight")).toEqual([4, 4, 66, 32]);
+  expect(shapes.get("1.deconv_layers.0.4.0.bn2.weight")).toEqual([32]);
 });

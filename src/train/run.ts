@@ -7,14 +7,17 @@ import { ConfigError } from "../error.ts";
 import { scoreRows } from "../eval/coco_eval.ts";
 import { writeResults } from "../eval/results.ts";
 import { writeFileAtomic } from "../files.ts";
-import { openDevice } from "../gpu/device.ts";
+import { type Gpu, openDevice } from "../gpu/device.ts";
 import { PoseCons } from "../methods/semi/pose_cons.ts";
 import type { TrainingMethod } from "../methods/method.ts";
 import { buildNetwork } from "../models/build.ts";
 import type { PoseResnet } from "../models/pose_resnet.ts";
 import { Adam } from "../optim/adam.ts";
+import type { Optimiser, OptimiserArenas } from "../optim/optimiser.ts";
+import { Rmsprop } from "../optim/rmsprop.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
 import { multiStepSchedule } from "../optim/schedule.ts";
+import { Sgd } from "../optim/sgd.ts";
 import { skeletonFor } from "../pose/skeleton.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { openTrainingData, prepareData, readPersons, SampleSource } from "./data.ts";
@@ -59,6 +62,13 @@ function buildMethod(network: PoseResnet, { config, source, scaler }: { config: 
   });
 }
 
+function buildOptimiser(gpu: Gpu, arenas: OptimiserArenas, { TRAIN }: ResolvedConfig): Optimiser {
+  const weightDecay = TRAIN.WD;
+  if (TRAIN.OPTIMIZER === "sgd") return new Sgd(gpu, arenas, { weightDecay, momentum: TRAIN.MOMENTUM, nesterov: TRAIN.NESTEROV });
+  if (TRAIN.OPTIMIZER === "rmsprop") return new Rmsprop(gpu, arenas, { weightDecay });
+  return new Adam(gpu, arenas, { weightDecay });
+}
+
 async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> {
   const text = await readFile(path, "utf8").catch(() => "[]"); // absent in a new run
   return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
@@ -88,13 +98,13 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   store.materialise(gpu, config.SEED);
   const scaler = config.PRECISION === "mixed" ? new LossScaler(gpu, store.gradientArena) : undefined;
   const arenas = { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) };
-  const adam = new Adam(gpu, arenas, { weightDecay: TRAIN.WD });
+  const optimiser = buildOptimiser(gpu, arenas, config);
   const method = buildMethod(network, { config, source, scaler });
   const losses = new LossLog(gpu, method.lossNames);
   const runner = new StepRunner(gpu, () => {
     losses.encode(method.encode());
     scaler?.update();
-    adam.step();
+    optimiser.step();
   });
 
   let epoch = TRAIN.BEGIN_EPOCH;
@@ -110,10 +120,10 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       const list = conflicts.map(({ key, before, after }) => `${key} was ${before}, is ${after}`).join("; ");
       throw new ConfigError({ code: "config/resume", where, message: `the run was begun with another configuration: ${list}`, fix: "restore these values, or start anew in another OUTPUT_DIR" });
     }
-    restoreTensors(checkpoint.tensors, where, network, adam);
+    restoreTensors(checkpoint.tensors, where, network, optimiser);
     ({ epoch, stepInEpoch, step, best } = checkpoint.state);
     const { counters } = checkpoint.state;
-    adam.steps = counters["adamSteps"] ?? step;
+    optimiser.steps = counters["optimiserSteps"] ?? step;
     if (scaler) restoreScaler(scaler, counters, where);
   }
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
@@ -149,7 +159,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
     await drainLosses();
     await saveCheckpoint(folder, name, {
-      tensors: await collectTensors(network, name === "latest" ? adam : undefined),
+      tensors: await collectTensors(network, name === "latest" ? optimiser : undefined),
       state: {
         ...place,
         step,
@@ -158,7 +168,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         learningRate: learningRateAt(config, place.epoch),
         configDigest: configDigest(config),
         config,
-        counters: { adamSteps: adam.steps, ...(scaler ? await scalerCounters(scaler) : {}) },
+        counters: { optimiserSteps: optimiser.steps, ...(scaler ? await scalerCounters(scaler) : {}) },
       },
     });
   };
@@ -188,7 +198,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         const batch = await loader.next();
         if (!batch) throw new Error("the loader ended before the run");
         method.prepare(batch, { epoch, stepInEpoch, step });
-        adam.prepare(learningRate);
+        optimiser.prepare(learningRate);
         losses.prepare(step + 1);
         runner.run(method.generation);
         const finished = gpu.mark();

@@ -144,3 +144,15 @@ test("predict without boxes takes the whole image as one person", async () => {
   const { persons } = readJson(join(project.folder, "alone", `${basename(image, ".jpg")}.json`));
   expect(persons.map(({ box }: { box: number[] }) => box)).toEqual([[0, 0, 48, 48]]);
 });
+
+test("every optimiser trains", async () => {
+  for (const overrides of [["TRAIN.OPTIMIZER=sgd", "TRAIN.NESTEROV=true", "TRAIN.WD=0.0001"], ["TRAIN.OPTIMIZER=rmsprop"]]) {
+    const name = (overrides[0] as string).split("=")[1] as string;
+    const train = (end: number, ...more: string[]) => project.run(["train", "--cfg", "tiny.yaml", `OUTPUT_DIR=${name}`, `TRAIN.END_EPOCH=${end}`, ...overrides, ...more]);
+    expect((await train(2)).code).toBe(0);
+    const folder = project.runFolder(name);
+    const losses = readFileSync(join(folder, "steps.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line).loss_pose as number);
+    expect(losses.at(-1) as number).toBeLessThan(losses[0] as number);
+    expect(readFileSync(join(folder, "train.log"), "utf8")).not.toContain("diverged");
+  }
+});

@@ -36,9 +36,10 @@ export interface OpDefinition<A, S> {
   forward(inputs: readonly Tensor[], attributes: A, output: Tensor): S;
   /**
    * Writes the output's values, bit for bit, into `output` once more; for ops that cost about a pass over memory. Under
-   * withRecompute backward passes read such a copy, and the original need not outlive the forward pass.
+   * withRecompute backward passes read such a copy, and the original need not outlive the forward pass. Returns what
+   * `saved` is from then on: the same, or what was made anew too.
    */
-  remake?(output: Tensor, made: { inputs: readonly Tensor[]; attributes: A; saved: S }): void;
+  remake?(output: Tensor, made: { inputs: readonly Tensor[]; attributes: A; saved: S }): S;
   backward(gradient: Tensor, context: BackwardContext<A, S>): (Tensor | undefined)[];
 }
 
@@ -50,8 +51,6 @@ export interface Node extends Producer {
   readonly needs: readonly boolean[];
   /** `inputs` and `output` hold the values of the node's own, maybe elsewhere. */
   run(gradient: Tensor, options: NodeRun): (Tensor | undefined)[];
-  /** Fills `output` anew; absent where the output itself stays. */
-  readonly remake: ((output: Tensor, inputs: readonly Tensor[]) => void) | undefined;
 }
 
 /** What the walker gives a node. */
@@ -66,6 +65,11 @@ export interface NodeRun {
 let sequence = 0;
 let recordingGraph = true;
 let recomputing = false;
+
+/** True inside withRecompute: whoever fills a tensor without an op may give it a recipe. */
+export function isRecomputing(): boolean {
+  return recomputing;
+}
 
 /**
  * Runs `work` (forward passes, with or without their backward passes) so that cheap outputs, those of ops with `remake`,
@@ -119,20 +123,32 @@ export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor
     const first = inputs[0] as Tensor;
     checkDtype(op.name, "output", { tensor: into, dtype });
     const output = into ?? emptyTensor(first.gpu, shape, { label: op.name, dtype });
-    const saved = op.forward(inputs, attributes, output);
+    let saved = op.forward(inputs, attributes, output);
     const needs = inputs.map((input) => recordingGraph && wantsGradient(input));
     if (needs.some(Boolean)) {
-      const remake = recomputing ? op.remake : undefined;
       const node: Node = {
         sequence: sequence++,
         name: op.name,
         inputs,
         output,
         needs,
-        run: (gradient, run) => op.backward(gradient, { ...run, attributes, saved, needs }),
-        remake: remake && ((copy, sources) => remake(copy, { inputs: sources, attributes, saved })),
+        run: (gradient, run) =>
+          op.backward(gradient, {
+            ...run,
+            attributes,
+            needs,
+            get saved() {
+              return saved; // as it is once backward has asked for the output's memory
+            },
+          }),
       };
       output.producer = node;
+      const { remake } = op;
+      if (recomputing && remake) {
+        output.recipe = (copy, current) => {
+          saved = remake(copy, { inputs: inputs.map(current), attributes, saved });
+        };
+      }
     }
     return output;
   };

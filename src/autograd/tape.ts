@@ -35,6 +35,7 @@ class Remade extends Tensor {
     const { shape, dtype, label, requiresGradient } = original;
     super(original.gpu, { shape, dtype, label, requiresGradient });
     this.producer = original.producer;
+    this.recipe = original.recipe;
     this.#fill = fill;
   }
 
@@ -58,12 +59,11 @@ class Values {
   readonly #copies = new Map<Tensor, Remade>();
 
   of(tensor: Tensor): Tensor {
-    const { producer } = tensor;
-    if (!isNode(producer) || !producer.remake) return tensor;
-    const { remake, inputs } = producer;
+    const { recipe } = tensor;
+    if (!recipe) return tensor;
     let copy = this.#copies.get(tensor);
     if (!copy) {
-      copy = new Remade(tensor, (into) => remake(into, inputs.map((input) => this.of(input))));
+      copy = new Remade(tensor, (into) => recipe(into, (other) => this.of(other)));
       this.#copies.set(tensor, copy);
     }
     return copy;

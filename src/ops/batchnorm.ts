@@ -43,7 +43,8 @@ function sizes(x: Shape, groups: number): BatchnormShape {
   return { groups, rows: rows / groups, channels };
 }
 
-function apply(output: Tensor, { inputs: [x, gamma, beta, residual], attributes, saved: { moments, shape } }: { inputs: readonly Tensor[]; attributes: Attributes; saved: Saved }): void {
+function apply(output: Tensor, { inputs: [x, gamma, beta, residual], attributes, saved }: { inputs: readonly Tensor[]; attributes: Attributes; saved: Saved }): Saved {
+  const { moments, shape } = saved;
   batchnormApply(output.gpu, {
     x: (x as Tensor).range,
     moments,
@@ -54,6 +55,7 @@ function apply(output: Tensor, { inputs: [x, gamma, beta, residual], attributes,
     shape,
     tail: { relu: attributes.relu, residual: residual?.range },
   });
+  return saved;
 }
 
 const op = defineOp<Attributes, Saved>({
@@ -93,9 +95,7 @@ const op = defineOp<Attributes, Saved>({
     const moments = training
       ? batchMoments(gpu, { x: input.range, shape, place, slot, epsilon })
       : runningMoments(gpu, { channels: shape.channels, place, epsilon });
-    const saved = { moments, shape };
-    apply(output, { inputs, attributes, saved });
-    return saved;
+    return apply(output, { inputs, attributes, saved: { moments, shape } });
   },
   remake: apply,
   backward(gradient, { inputs: [x, gamma, beta, residual], output, saved, attributes, needs, ownsGradient, target }) {

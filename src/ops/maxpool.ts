@@ -50,11 +50,15 @@ const op = defineOp<MaxpoolOptions, Saved>({
     maxpoolForward(input.gpu, { x: input.range, y: output.range, tap, shape });
     return { shape, tap };
   },
-  // The taps are written once more as well: the same numbers.
-  remake(output, { inputs: [x], saved: { shape, tap } }) {
+  remake(output, { inputs: [x], saved: { shape } }) {
+    const tap = output.gpu.allocate(byteCount(output.shape), "maxpool taps again");
     maxpoolForward(output.gpu, { x: (x as Tensor).range, y: output.range, tap, shape });
+    return { shape, tap };
   },
-  backward(gradient, { inputs: [x], saved: { shape, tap }, target }) {
+  backward(gradient, context) {
+    const { inputs: [x], output, target } = context;
+    if (output.recipe) void output.range; // makes the taps again as well
+    const { shape, tap } = context.saved;
     const gradX = target(0);
     maxpoolBackward((x as Tensor).gpu, { gradY: gradient.range, tap, gradX: gradX.range, shape });
     return [gradX];

@@ -17,6 +17,9 @@ export interface Producer {
   readonly inputs: readonly Tensor[];
 }
 
+/** Writes a tensor's values once more into `copy`; `current` says where the values of other tensors are to be read. */
+export type Recipe = (copy: Tensor, current: (tensor: Tensor) => Tensor) => void;
+
 /** Product of all dimensions; 1 for a scalar. */
 export function elementCount(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
@@ -44,6 +47,8 @@ export class Tensor {
   readonly label: string;
   /** Set by the tape for results that take part in differentiation. */
   producer: Producer | undefined;
+  /** Where there is one, backward passes read a copy that it fills, and this memory need not outlive the forward pass. */
+  recipe: Recipe | undefined;
   /** True for leaves whose gradient is wanted. */
   readonly requiresGradient: boolean;
   readonly #range: BufferRange | undefined;

@@ -2,29 +2,26 @@
  * Throughput on real shapes: products and layers, what surrounds them, whole training steps. Every row is checked
  * before it is timed. A table on the screen, JSON beside it.
  */
-import { existsSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CropBatch, packCrops } from "../src/augment/crop_batch.ts";
-import { writeFileAtomic } from "../src/files.ts";
 import { openDevice } from "../src/gpu/device.ts";
 import { warpAffine } from "../src/kernels/augment.ts";
 import { convForward, convFlops, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../src/kernels/conv.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
-import { PoseCons } from "../src/methods/semi/pose_cons.ts";
-import { PoseResnet, type PoseResnetFacts } from "../src/models/pose_resnet.ts";
 import { Batchnorm } from "../src/nn/layers.ts";
 import { ParameterStore } from "../src/nn/store.ts";
 import { backward } from "../src/autograd/tape.ts";
 import { heatmapMse } from "../src/ops/heatmap_mse.ts";
-import { Adam } from "../src/optim/adam.ts";
 import { Random } from "../src/random.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { CropSample } from "../src/data/sample.ts";
 import { type Case, largestDifference, memoryCase, type Row, timeReplay, uploadRandom } from "./case.ts";
 import { type ConvProblem, GEMM_1024, poseResnet18 } from "./problems.ts";
+import { commit, writeReport } from "./report.ts";
+import { buildStep, QUICKSTART, type StepProblem } from "./step.ts";
 
 const BATCH = 8;
 const CHECKS = 48;
@@ -212,67 +209,19 @@ function memoryCases(): Case[] {
   ];
 }
 
-interface StepProblem {
-  name: string;
-  network: PoseResnetFacts;
-  size: readonly [number, number];
-  batch: number;
-  semi: boolean;
-}
-
-/** The network of configs/quickstart.yaml. */
-const QUICKSTART = { network: { depth: 8, joints: 17, width: 16, deconvFilters: [32, 32] }, size: [48, 64], batch: 16 } as const satisfies Partial<StepProblem>;
-
 const STEPS: StepProblem[] = [
   { name: "quickstart network", ...QUICKSTART, semi: false },
   { name: "quickstart network", ...QUICKSTART, semi: true },
   { name: "PoseResNet-18 256x192", network: { depth: 18, joints: 17 }, size: [192, 256], batch: BATCH, semi: false },
 ];
 
-function stepCase({ name, network: facts, size, batch, semi }: StepProblem): Case {
+function stepCase(problem: StepProblem): Case {
+  const { name, batch, semi } = problem;
   return {
     name: `step ${semi ? "PoseCons" : "supervised"} ${name}, batch ${batch}`,
     async run(gpu) {
-      const network = new PoseResnet(facts);
-      const { store } = network;
-      store.materialise(gpu, 1);
-      const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena });
-      const scale = 2 ** (facts.deconvFilters?.length ?? 3) / (facts.depth === 8 ? 16 : 32);
-      const heatmapSize = [size[0] * scale, size[1] * scale] as const;
-      const views = { warp: true, scaleFactor: 0.25, rotationFactor: 30, jointCutouts: 5, cutoutPool: Array.from({ length: 17 }, (_, i) => i), swapLimits: true };
-      const crop = { batch, size, joints: 17, rgb: true };
-      const method = new PoseCons(network, {
-        ...crop,
-        seed: 1,
-        heatmapSize,
-        sigma: 2,
-        useTargetWeight: true,
-        labelledJoints: Array.from({ length: 17 }, (_, i) => i),
-        ...(semi ? { views } : {}),
-      });
-      const random = new Random({ seed: 5, stream: 520 });
-      const samples = Array.from({ length: batch }, (): CropSample => {
-        const [width, height] = size;
-        const pixels = Uint8Array.from({ length: 3 * width * height }, () => random.integer(0, 256));
-        return {
-          pixels, window: { x: 0, y: 0, width, height }, imageSize: size, flip: false, toInput: [1, 0, 0, 0, 1, 0],
-          joints: Float32Array.from({ length: 34 }, (_, i) => random.range(0, size[i % 2] as number)), visible: new Uint8Array(17).fill(1),
-          center: [0, 0], scale: [1, 1], rotationDegrees: 0,
-          record: { imageId: 0, annotationId: 0, imagePath: "", imageSize: size, center: [0, 0], scale: [1, 1], joints: new Float64Array(34), visible: new Uint8Array(17), box: [0, 0, 1, 1], score: 1 },
-        };
-      });
-      const packed = packCrops(samples, crop);
+      const { prepare, work, losses: out, free } = buildStep(gpu, problem);
       const losses: number[] = [];
-      const out = gpu.persistent(8, "losses");
-      const work = () => {
-        const loss = method.encode();
-        addInto(gpu, { a: loss.range, b: undefined, out, count: loss.size });
-        adam.step();
-      };
-      const prepare = (step: number) => {
-        method.prepare({ labelled: packed, ...(semi ? { unlabelled: packed } : {}) }, { epoch: 0, stepInEpoch: step, step });
-        adam.prepare(1e-3);
-      };
       prepare(0);
       gpu.scope(work);
       prepare(1);
@@ -295,6 +244,7 @@ function stepCase({ name, network: facts, size, batch, semi }: StepProblem): Cas
       const right = losses.every(Number.isFinite) && (losses[1] as number) < (losses[0] as number) && made === 0;
       const row: Row = { name: this.name, ms: best, gflops: recording.flops / best / 1e6, hostShare: host / best, images: (1000 * batch) / best, bytes: recording.plannedBytes, error: right ? 0 : 1 };
       recording.dispose();
+      free();
       return row;
     },
   };
@@ -336,11 +286,6 @@ async function opFiles(): Promise<Case[]> {
   return modules.flatMap(({ cases }) => cases);
 }
 
-function commit(): string {
-  const git = Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: dirname(fileURLToPath(import.meta.url)) });
-  return git.exitCode === 0 ? git.stdout.toString().trim() : "unknown";
-}
-
 /** Runs all rows whose name contains `only`; returns whether every check passed. */
 export async function runBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<boolean> {
   const gpu = await openDevice();
@@ -368,9 +313,6 @@ export async function runBench({ only, out }: { only?: string | undefined; out?:
       ]),
     ),
   );
-  const path = out ?? join(dirname(fileURLToPath(import.meta.url)), "results", `${gpu.info.kind}-${commit()}.json`);
-  if (!existsSync(dirname(path))) await mkdir(dirname(path), { recursive: true });
-  await writeFileAtomic(path, `${JSON.stringify({ adapter: gpu.info, commit: commit(), date: new Date().toISOString().slice(0, 10), rows }, undefined, 2)}\n`);
-  console.error(`written  ${path}`);
+  await writeReport(gpu, { name: "", out, content: { rows } });
   return rows.every(({ error }) => error === undefined || error <= ALLOWED_ERROR);
 }

@@ -14,6 +14,7 @@ export const STREAM = {
   jointCutout: 6,
   synthetic: 7,
   dropout: 8,
+  memoryPlan: 9,
 } as const;
 
 /** Four words of pcg4d for the four words of a counter; all unsigned 32-bit. */

@@ -1,3 +1,4 @@
+import { ConfigError } from "../error.ts";
 import { defineCommand } from "./command.ts";
 
 /** Benchmarks. */
@@ -7,8 +8,26 @@ export const command = defineCommand({
   flags: {
     only: { type: "text", hint: "TEXT", description: "Only the rows whose name contains this" },
     out: { type: "text", hint: "FILE.json", description: "Where to write the results; otherwise bench/results" },
+    cfg: { type: "text", hint: "FILE", description: "For kernels: the configuration whose step is taken apart; otherwise the quickstart" },
   },
-  async run({ only, out }) {
+  rest: { name: "TABLE", description: "memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step" },
+  async run({ only, out, cfg }, rest) {
+    const wrong = (message: string) => new ConfigError({ code: "cli/bad-argument", message, fix: "bun run bench --help lists tables and flags", where: "bench" });
+    const [table, ...more] = rest;
+    if (more.length > 0) throw wrong(`unexpected argument "${more[0]}"`);
+    if (table !== undefined && table !== "memory" && table !== "kernels") throw wrong(`no table "${table}": expected memory or kernels, or nothing for the table of speed`);
+    if (cfg !== undefined && table !== "kernels") throw wrong("--cfg belongs to the table kernels");
+    if (table === "memory") {
+      const { runMemoryBench } = await import("../../bench/memory.ts");
+      await runMemoryBench({ only, out });
+      return 0;
+    }
+    if (table === "kernels") {
+      if (only !== undefined) throw wrong("--only does not belong to the table kernels");
+      const { runKernelBench } = await import("../../bench/kernels.ts");
+      await runKernelBench({ cfg, out });
+      return 0;
+    }
     const { runBench } = await import("../../bench/run.ts");
     return (await runBench({ only, out })) ? 0 : 1;
   },

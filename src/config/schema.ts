@@ -61,6 +61,11 @@ const extra = section({
     "heatmap width and height in px; follows from IMAGE_SIZE and NUM_DECONV_LAYERS where absent",
   ),
   SIGMA: key(aboveZero, 2, "standard deviation of the target Gaussians in heatmap px"),
+  RECOMPUTE: key(
+    v.boolean(),
+    false,
+    "compute normalised and pooled features again in backward instead of keeping them: less memory, same numbers",
+  ),
 });
 
 const model = section({
@@ -239,6 +244,7 @@ export const FREE_ON_RESUME: readonly string[] = [
   "DATASET.TEST_ANNOTATIONS",
   "DATASET.TEST_IMAGES",
   "DATASET.CACHE_MB",
+  "MODEL.EXTRA.RECOMPUTE",
   "TRAIN.RESUME",
   "TRAIN.END_EPOCH",
   "TRAIN.CHECKPOINT_STEPS",

@@ -3,6 +3,7 @@
  * so this is packing of rectangles, time by bytes, into few device buffers. WebGPU tracks usage by whole buffers: what a
  * dispatch reads and what it writes must lie in different ones.
  */
+import { Random, STREAM } from "../random.ts";
 import type { Allocation, BufferRange } from "./buffer.ts";
 import type { BufferAccess } from "./kernel.ts";
 
@@ -102,9 +103,17 @@ function bestPlace({ bytes, placed }: Arena, item: Item): { offset: number; grow
   return best as { offset: number; growth: number; slack: number };
 }
 
+interface Packing {
+  readonly arenas: readonly Arena[];
+  readonly total: number;
+  /** The last item that made an arena grow. */
+  readonly grownBy: Item | undefined;
+}
+
 /** Places items one by one, each where the sum of all arenas grows least. */
-function pack(items: readonly Item[], { maxBufferBytes, spread }: { maxBufferBytes: number; spread: boolean }): { arenas: Arena[]; total: number } {
+function pack(items: readonly Item[], { maxBufferBytes, spread }: { maxBufferBytes: number; spread: boolean }): Packing {
   const arenas: Arena[] = [];
+  let grownBy: Item | undefined;
   const arenaOf = new Map<Item, Arena>();
   for (const item of items) {
     const closed = new Set<Arena>();
@@ -125,12 +134,13 @@ function pack(items: readonly Item[], { maxBufferBytes, spread }: { maxBufferByt
       arenas.push(chosen);
     }
     chosen.bytes += at.growth;
+    if (at.growth > 0) grownBy = item;
     const { offset } = at;
     const behind = chosen.placed.findIndex((other) => other.offset > offset);
     chosen.placed.splice(behind < 0 ? chosen.placed.length : behind, 0, { item, offset });
     arenaOf.set(item, chosen);
   }
-  return { arenas, total: arenas.reduce((sum, { bytes }) => sum + bytes, 0) };
+  return { arenas, total: arenas.reduce((sum, { bytes }) => sum + bytes, 0), grownBy };
 }
 
 const ORDERS: readonly ((a: Item, b: Item) => number)[] = [
@@ -150,21 +160,34 @@ function largestLive(items: readonly Item[], length: number): number {
   return most;
 }
 
+/** Packings that are tried at most; one costs a millisecond for a step of some hundred dispatches. */
+const TRIES = 360;
+
+/** Moves an item to somewhere before its place. */
+function promoted(items: readonly Item[], item: Item, random: Random): Item[] {
+  const at = items.indexOf(item);
+  return items.toSpliced(at, 1).toSpliced(random.integer(0, at + 1), 0, item);
+}
+
 /**
- * Places transient allocations by lifetime in program order: greedily in several orders, the smallest result wins. The
- * same dispatches always give the same plan.
+ * Places transient allocations by lifetime in program order: greedily in several orders, then in orders that serve an item
+ * earlier which came too late to fit; the smallest result wins. The same dispatches always give the same plan.
  */
 export function planMemory(dispatches: readonly PlannedDispatch[], options: PlanOptions = {}): MemoryPlan {
   const { maxBufferBytes = Infinity, plans = ({ persistent }) => !persistent } = options;
   const items = collect(dispatches, plans);
   const liveBytes = largestLive(items, dispatches.length);
-  let best: ReturnType<typeof pack> | undefined;
+  let best: Packing | undefined;
+  const random = new Random({ seed: 0, stream: STREAM.memoryPlan });
   for (const order of ORDERS) {
-    const sorted = items.toSorted(order);
     for (const spread of [false, true]) {
-      if (best?.total === liveBytes) break;
-      const packed = pack(sorted, { maxBufferBytes, spread });
-      if (!best || packed.total < best.total) best = packed;
+      let sorted = items.toSorted(order);
+      for (let i = 0; i < TRIES / (2 * ORDERS.length) && best?.total !== liveBytes; i++) {
+        const packed = pack(sorted, { maxBufferBytes, spread });
+        if (!best || packed.total < best.total) best = packed;
+        if (!packed.grownBy) break;
+        sorted = promoted(sorted, packed.grownBy, random);
+      }
     }
   }
   const { arenas } = best ?? { arenas: [] };

@@ -14,25 +14,31 @@ export interface ProfileRow {
   gbytes: number;
 }
 
-const MAX_DISPATCHES = 2048;
+/** Dispatches of one query set: WebGPU allows 4096 queries. */
+const SET_DISPATCHES = 2048;
 
 /** Collects timestamps for the dispatches of one stretch; made by Gpu.profile. */
 export class Profiler {
-  readonly #querySet: GPUQuerySet;
-  readonly #resolved: GPUBuffer;
+  readonly #device: GPUDevice;
+  readonly #sets: { queries: GPUQuerySet; resolved: GPUBuffer }[] = [];
   readonly #dispatches: EncodedDispatch[] = [];
 
   constructor(device: GPUDevice) {
-    this.#querySet = device.createQuerySet({ type: "timestamp", count: 2 * MAX_DISPATCHES });
-    this.#resolved = device.createBuffer({ size: 16 * MAX_DISPATCHES, usage: 0x200 | 0x04, label: "timestamps" });
+    this.#device = device;
   }
 
-  /** Timestamp slots for the next pass. Throws when a stretch is longer than the query set. */
+  /** Timestamp slots for the next pass. */
   begin(dispatch: EncodedDispatch): GPUComputePassTimestampWrites {
-    const i = this.#dispatches.length;
-    if (i >= MAX_DISPATCHES) throw new Error(`a profiled stretch may hold ${MAX_DISPATCHES} dispatches`);
+    const i = this.#dispatches.length % SET_DISPATCHES;
+    if (i === 0) {
+      this.#sets.push({
+        queries: this.#device.createQuerySet({ type: "timestamp", count: 2 * SET_DISPATCHES }),
+        resolved: this.#device.createBuffer({ size: 16 * SET_DISPATCHES, usage: 0x200 | 0x04, label: "timestamps" }),
+      });
+    }
     this.#dispatches.push(dispatch);
-    return { querySet: this.#querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+    const querySet = this.#sets.at(-1)?.queries as GPUQuerySet;
+    return { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
   }
 
   get count(): number {
@@ -41,8 +47,11 @@ export class Profiler {
 
   /** Encodes the copy of all timestamps into `target` (16 bytes a dispatch). */
   resolve(encoder: GPUCommandEncoder, target: GPUBuffer): void {
-    encoder.resolveQuerySet(this.#querySet, 0, 2 * this.count, this.#resolved, 0);
-    encoder.copyBufferToBuffer(this.#resolved, 0, target, 0, 16 * this.count);
+    this.#sets.forEach(({ queries, resolved }, k) => {
+      const count = Math.min(SET_DISPATCHES, this.count - k * SET_DISPATCHES);
+      encoder.resolveQuerySet(queries, 0, 2 * count, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, target, 16 * k * SET_DISPATCHES, 16 * count);
+    });
   }
 
   /** Table rows, slowest kernel first, from the resolved timestamps in nanoseconds. */
@@ -69,7 +78,9 @@ export class Profiler {
   }
 
   destroy(): void {
-    this.#querySet.destroy();
-    this.#resolved.destroy();
+    for (const { queries, resolved } of this.#sets) {
+      queries.destroy();
+      resolved.destroy();
+    }
   }
 }

@@ -1,6 +1,7 @@
 /** A training run from its configuration to its results table and figures. */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { withRecompute } from "../autograd/op.ts";
 import { configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
 import { BatchLoader } from "../data/loader.ts";
 import { ConfigError } from "../error.ts";
@@ -101,8 +102,9 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const optimiser = buildOptimiser(gpu, arenas, config);
   const method = buildMethod(network, { config, source, scaler });
   const losses = new LossLog(gpu, method.lossNames);
+  const encode = () => method.encode();
   const runner = new StepRunner(gpu, () => {
-    losses.encode(method.encode());
+    losses.encode(MODEL.EXTRA.RECOMPUTE ? withRecompute(encode) : encode());
     scaler?.update();
     optimiser.step();
   });

@@ -6,7 +6,7 @@
  * V_1..V_K. S and V_k share one launch by grouped batchnorm; statistics slots keep the order (see ParameterStore).
  */
 import { CropBatch, type CropBatchFacts } from "../../augment/crop_batch.ts";
-import { withoutGradient } from "../../autograd/op.ts";
+import { isRecomputing, withoutGradient } from "../../autograd/op.ts";
 import { backward } from "../../autograd/tape.ts";
 import type { BufferRange, Gpu } from "../../gpu/device.ts";
 import { cutBoxes, jointCutoutBoxes, warpAffine } from "../../kernels/augment.ts";
@@ -53,10 +53,17 @@ export interface PoseConsFacts extends Omit<CropBatchFacts, "joints"> {
 /** One launch of the network with gradient: `groups` batches behind one another, statistics slots from `slot` on. */
 interface Pass {
   images: Tensor;
-  targets: Tensor;
-  weights: Tensor;
+  /** Makes targets and weights; behind the forward pass, so that they need no memory before. */
+  labels(): { targets: Tensor; weights: Tensor };
   groups: number;
   slot: number;
+}
+
+/** What a teacher pass leaves: its maps, and how the student's view of the same images is drawn. */
+interface Lesson {
+  taught: Tensor;
+  drawHard(into: BufferRange, easy: Tensor): void;
+  easy: Tensor;
 }
 
 const WARP_CHANCE = 0.8;
@@ -123,79 +130,101 @@ export class PoseCons implements TrainingMethod {
 
   /** What the passes with gradient see, S before V_1; merged, all of it behind one another as a single pass of groups. */
   #views(): Pass[] {
-    const { batch, size: [width, height], heatmapSize, sigma, views, useTargetWeight, separate } = this.#facts;
+    const { batch, size: [width, height], heatmapSize: [mapW, mapH], views, separate } = this.#facts;
     const gpu = this.#gpu;
     const { joints } = this.#network;
-    const [mapW, mapH] = heatmapSize;
     const count = views ? 2 : 1;
-    const perPass = separate ? 1 : count;
-    const passes: Pass[] = [];
-    for (let slot = 0; slot < count; slot += perPass) {
-      passes.push({
-        images: emptyTensor(gpu, [perPass * batch, height, width, 3], { label: "images", dtype: this.#dtype }),
-        targets: emptyTensor(gpu, [perPass * batch, mapH, mapW, joints], { label: "targets" }),
-        weights: emptyTensor(gpu, [perPass * batch, joints], { label: "weights" }),
-        groups: perPass,
-        slot,
-      });
-    }
-    const write = (slot: number, part: "images" | "targets" | "weights", fill: (into: BufferRange) => void) => {
-      const group = slot % perPass;
-      this.#intoGroup((passes[(slot - group) / perPass] as Pass)[part], group, fill);
+    const groups = separate ? 1 : count;
+    const lesson = views ? this.#teach(views) : undefined;
+    const maps = { batch, height: mapH, width: mapW, channels: joints };
+    const fill = (tensor: Tensor, slot: number, draw: (slot: number, into: BufferRange) => void): Tensor => {
+      for (let group = 0; group < groups; group++) this.#intoGroup(tensor, group, (into) => draw(slot + group, into));
+      return tensor;
     };
+    return Array.from({ length: count / groups }, (_, pass): Pass => {
+      const slot = pass * groups;
+      const draw = (easy: () => Tensor) => (at: number, into: BufferRange) => {
+        if (at > 0 && lesson) lesson.drawHard(into, easy());
+        else this.#labelled.run(into);
+      };
+      const images = emptyTensor(gpu, [groups * batch, height, width, 3], { label: "images", dtype: this.#dtype });
+      fill(images, slot, draw(() => lesson?.easy ?? this.#easyView()));
+      if (isRecomputing()) images.recipe = (copy) => void fill(copy, slot, draw(() => this.#easyView()));
+      const labels = () => {
+        const targets = emptyTensor(gpu, [groups * batch, mapH, mapW, joints], { label: "targets" });
+        const weights = emptyTensor(gpu, [groups * batch, joints], { label: "weights" });
+        const visibleWeight = gpu.allocate(4 * batch * joints, "visible weight");
+        fill(targets, slot, (at, into) => {
+          if (at > 0 && lesson) this.#place(lesson.taught.range, into, maps);
+          else this.#renderLabelled(into, visibleWeight);
+        });
+        const labelledWeight = this.#facts.useTargetWeight ? visibleWeight : this.#allVisible;
+        fill(weights, slot, (at, into) => addInto(gpu, { a: at > 0 ? this.#unlabelledWeight : labelledWeight, b: undefined, out: into, count: batch * joints }));
+        return { targets, weights };
+      };
+      return { images, labels, groups, slot };
+    });
+  }
 
-    write(0, "images", (into) => this.#labelled.run(into));
-    const shape = { batch, height: mapH, width: mapW, joints };
-    const visibleWeight = gpu.allocate(4 * batch * joints, "visible weight");
-    write(0, "targets", (target) =>
-      renderHeatmaps(gpu, {
-        joints: this.#labelled.joints,
-        visible: this.#labelled.visible,
-        target,
-        weight: visibleWeight,
-        shape,
-        stride: [width / mapW, height / mapH],
-        sigma,
-      }),
-    );
-    const copy = (from: BufferRange, size: number) => (into: BufferRange) => addInto(gpu, { a: from, b: undefined, out: into, count: size });
-    write(0, "weights", copy(useTargetWeight ? visibleWeight : this.#allVisible, batch * joints));
-    if (!views || !this.#unlabelled) return passes;
+  #renderLabelled(target: BufferRange, weight: BufferRange): void {
+    const { batch, size: [width, height], heatmapSize: [mapW, mapH], sigma } = this.#facts;
+    renderHeatmaps(this.#gpu, {
+      joints: this.#labelled.joints,
+      visible: this.#labelled.visible,
+      target,
+      weight,
+      shape: { batch, height: mapH, width: mapW, joints: this.#network.joints },
+      stride: [width / mapW, height / mapH],
+      sigma,
+    });
+  }
 
-    const easy = emptyTensor(gpu, [batch, height, width, 3], { label: "easy view", dtype: this.#dtype });
-    this.#unlabelled.run(easy.range);
-    const taught = withoutGradient(() => this.#network.forward(easy, { training: true, groups: 1, slot: count }));
-    let hard = easy;
-    const imageShape = { batch, height, width, channels: 3 };
-    if (views.jointCutouts > 0) {
-      const peaks = gpu.allocate(12 * batch * joints, "peaks");
-      argmaxPeaks(gpu, { maps: taught.range, peaks, shape, scale: width / mapW });
-      const boxes = gpu.allocate(16 * batch * views.jointCutouts, "cutout boxes");
-      jointCutoutBoxes(gpu, {
-        peaks,
-        pool: this.#pool,
-        keys: this.#keys,
-        boxes,
-        batch,
-        joints,
-        holes: views.jointCutouts,
-        size: [width, height],
-        poolSize: views.cutoutPool.length,
-        scale: Math.max(width, height) / CUTOUT_REFERENCE_PX,
-        swapLimits: views.swapLimits,
-      });
-      hard = emptyTensor(gpu, easy.shape, { label: "hard view", dtype: this.#dtype });
-      cutBoxes(gpu, { x: easy.range, boxes, y: hard.range, shape: imageShape, holes: views.jointCutouts });
-    }
-    const place = (source: Tensor) => {
-      const [, h = 0, w = 0, channels = 0] = source.shape;
-      if (!views.warp) return copy(source.range, source.size);
-      return (into: BufferRange) => warpAffine(gpu, { x: source.range, theta: this.#theta, y: into, shape: { batch, height: h, width: w, channels } });
+  /** The unlabelled crops. */
+  #easyView(): Tensor {
+    const { batch, size: [width, height] } = this.#facts;
+    const easy = emptyTensor(this.#gpu, [batch, height, width, 3], { label: "easy view", dtype: this.#dtype });
+    this.#unlabelled?.run(easy.range);
+    return easy;
+  }
+
+  /** Brings images or maps from the easy view's frame into the hard one's. */
+  #place(source: BufferRange, into: BufferRange, shape: { batch: number; height: number; width: number; channels: number }): void {
+    const { batch, height, width, channels } = shape;
+    if (this.#facts.views?.warp) warpAffine(this.#gpu, { x: source, theta: this.#theta, y: into, shape });
+    else addInto(this.#gpu, { a: source, b: undefined, out: into, count: batch * height * width * channels });
+  }
+
+  /** The teacher's pass over the easy view. */
+  #teach({ jointCutouts: holes, cutoutPool, swapLimits }: ViewFacts): Lesson {
+    const { batch, size: [width, height], heatmapSize: [mapW, mapH] } = this.#facts;
+    const gpu = this.#gpu;
+    const { joints } = this.#network;
+    const easy = this.#easyView();
+    const taught = withoutGradient(() => this.#network.forward(easy, { training: true, groups: 1, slot: 2 }));
+    const shape = { batch, height, width, channels: 3 };
+    if (holes === 0) return { taught, easy, drawHard: (into, view) => this.#place(view.range, into, shape) };
+    const peaks = gpu.allocate(12 * batch * joints, "peaks");
+    argmaxPeaks(gpu, { maps: taught.range, peaks, shape: { batch, height: mapH, width: mapW, joints }, scale: width / mapW });
+    const boxes = gpu.allocate(16 * batch * holes, "cutout boxes");
+    jointCutoutBoxes(gpu, {
+      peaks,
+      pool: this.#pool,
+      keys: this.#keys,
+      boxes,
+      batch,
+      joints,
+      holes,
+      size: [width, height],
+      poolSize: cutoutPool.length,
+      scale: Math.max(width, height) / CUTOUT_REFERENCE_PX,
+      swapLimits,
+    });
+    const drawHard = (into: BufferRange, view: Tensor) => {
+      const cut = emptyTensor(gpu, view.shape, { label: "hard view", dtype: view.dtype });
+      cutBoxes(gpu, { x: view.range, boxes, y: cut.range, shape, holes });
+      this.#place(cut.range, into, shape);
     };
-    write(1, "images", place(hard));
-    write(1, "targets", place(taught));
-    write(1, "weights", copy(this.#unlabelledWeight, batch * joints));
-    return passes;
+    return { taught, easy, drawHard };
   }
 
   /** Lets `fill` write one group of a merged tensor: in place, or by a copy where the adapter cannot bind at that offset. */
@@ -220,8 +249,10 @@ export class PoseCons implements TrainingMethod {
     const { scaler, views } = this.#facts;
     const count = views ? 2 : 1;
     store.zeroGradients();
-    const losses = passes.map(({ images, targets: target, weights: weight, groups, slot }) => {
-      const loss = heatmapMse(this.#network.forward(images, { training: true, groups, slot }), { target, weight, groups });
+    const losses = passes.map(({ images, labels, groups, slot }) => {
+      const prediction = this.#network.forward(images, { training: true, groups, slot });
+      const { targets: target, weights: weight } = labels();
+      const loss = heatmapMse(prediction, { target, weight, groups });
       backward(loss, scaler ? { gradient: scaler.gradientOf(loss) } : {});
       return loss;
     });
@@ -242,9 +273,9 @@ export class PoseCons implements TrainingMethod {
   async inspect(): Promise<Inspection> {
     const gpu = this.#gpu;
     const kept = gpu.scope((keep) => {
-      const passes = this.#views().map(({ images, targets, groups, slot }) => {
+      const passes = this.#views().map(({ images, labels, groups, slot }) => {
         const predictions = withoutGradient(() => this.#network.forward(images, { training: true, groups, slot }));
-        return { images, targets, predictions };
+        return { images, targets: labels().targets, predictions };
       });
       for (const { images, targets, predictions } of passes) for (const { range } of [images, targets, predictions]) keep(range);
       return passes;

@@ -1,0 +1,90 @@
+/**
+ * What training steps hold on the device: state, planned activations, the same without reuse, and what PyTorch keeps for
+ * its backward pass (bench/peers/torch_saved.py). Nothing is run: the steps are recorded and planned only.
+ */
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Gpu, openDevice } from "../src/gpu/device.ts";
+import { renderTable } from "../src/train/log.ts";
+import { writeReport } from "./report.ts";
+import { buildStep, QUICKSTART, type StepProblem } from "./step.ts";
+
+const LARGE = { size: [192, 256], batch: 8 } as const;
+
+/** The steps of the table; PyTorch's figures go by these names. */
+export const MEMORY_STEPS: readonly StepProblem[] = [
+  { name: "quickstart supervised", ...QUICKSTART, semi: false },
+  { name: "quickstart PoseCons", ...QUICKSTART, semi: true },
+  { name: "PoseResNet-18 supervised", network: { depth: 18, joints: 17 }, ...LARGE, semi: false },
+  { name: "PoseResNet-50 supervised", network: { depth: 50, joints: 17 }, ...LARGE, semi: false },
+  { name: "PoseResNet-18 PoseCons", network: { depth: 18, joints: 17 }, ...LARGE, semi: true },
+];
+
+/** Bytes of one step. */
+export interface MemoryRow {
+  name: string;
+  recompute: boolean;
+  /** Parameters, gradients, Adam's moments. */
+  stateBytes: number;
+  /** Transient tensors of the recorded step, as they are placed. */
+  plannedBytes: number;
+  /** Most of them in use at one dispatch: no plan takes less. */
+  liveBytes: number;
+  /** The same without reuse. */
+  unsharedBytes: number;
+  /** What PyTorch saves between forward and backward pass. */
+  torchBytes: number;
+}
+
+/** PyTorch's figures by the step's name. */
+export async function torchSavedBytes(): Promise<Readonly<Record<string, number>>> {
+  const path = join(dirname(fileURLToPath(import.meta.url)), "peers", "torch_saved.json");
+  const { savedBytes } = JSON.parse(await readFile(path, "utf8")) as { savedBytes: Record<string, number> };
+  return savedBytes;
+}
+
+/** Plans a step with and without recomputation. */
+export function measureStep(gpu: Gpu, problem: StepProblem, torchBytes: number): MemoryRow[] {
+  return [false, true].map((recompute) => {
+    const { prepare, work, stateBytes, free } = buildStep(gpu, { ...problem, recompute });
+    prepare(0);
+    const recording = gpu.record(work, { execute: false });
+    const { plannedBytes, plan } = recording;
+    recording.dispose();
+    free();
+    return { name: problem.name, recompute, stateBytes, plannedBytes, liveBytes: plan.liveBytes, unsharedBytes: plan.unsharedBytes, torchBytes };
+  });
+}
+
+/** Prints and writes the table of the steps whose name contains `only`. */
+export async function runMemoryBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<void> {
+  const gpu = await openDevice();
+  const torch = await torchSavedBytes();
+  const rows: MemoryRow[] = [];
+  for (const problem of MEMORY_STEPS.filter(({ name }) => !only || name.includes(only))) {
+    const torchBytes = torch[problem.name];
+    if (torchBytes === undefined) throw new Error(`bench/peers/torch_saved.json lacks "${problem.name}": run bench/peers/torch_saved.py`);
+    rows.push(...measureStep(gpu, problem, torchBytes));
+    await gpu.trim();
+  }
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
+  const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`;
+  console.log(
+    await renderTable(
+      ["MiB", "recompute", "state", "planned", "bound", "no reuse", "of no reuse", "PyTorch", "of PyTorch"],
+      rows.map(({ name, recompute, stateBytes, plannedBytes, liveBytes, unsharedBytes, torchBytes }) => [
+        name,
+        recompute ? "on" : "off",
+        mib(stateBytes),
+        mib(plannedBytes),
+        mib(liveBytes),
+        mib(unsharedBytes),
+        percent(plannedBytes, unsharedBytes),
+        mib(torchBytes),
+        percent(plannedBytes, torchBytes),
+      ]),
+    ),
+  );
+  await writeReport(gpu, { name: "memory", out, content: { rows } });
+}

@@ -1,12 +1,12 @@
 /** Reader of COCO keypoint files and the person records that training and validation crop from. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as v from "valibot";
-import { DataError } from "../error.ts";
 import { boxToCenterScale, cleanBox } from "../pose/box.ts";
-import type { Skeleton } from "../pose/skeleton.ts";
+import { jointMap } from "../pose/joint_sets.ts";
+import { COCO17, type Skeleton } from "../pose/skeleton.ts";
 import type { Box, Point, Size } from "../pose/types.ts";
+import { type AnnotationFormat, badItem, checkItem, finite, integer, listOf, nameOf, readJson } from "./annotation_file.ts";
 import type { CocoAnnotation, CocoGroundTruth, CocoImage } from "./coco_types.ts";
 
 /** Where a split is. */
@@ -20,7 +20,8 @@ export interface PersonRecord {
   imageId: number;
   annotationId: number;
   imagePath: string;
-  imageSize: Size;
+  /** Undefined where the annotations do not state it (MPII, AI Challenger, LSP). */
+  imageSize: Size | undefined;
   center: Point;
   /** In units of 200 px. */
   scale: Point;
@@ -33,19 +34,25 @@ export interface PersonRecord {
   score: number;
 }
 
-const COCO_JOINTS = 17;
+const imageSchema = v.object({ id: integer, width: v.pipe(finite, v.minValue(1)), height: v.pipe(finite, v.minValue(1)), file_name: v.string(), crowdIndex: v.optional(finite) });
 
-const finite = v.pipe(v.number(), v.finite());
-const imageSchema = v.object({ id: v.pipe(v.number(), v.integer()), width: v.pipe(finite, v.minValue(1)), height: v.pipe(finite, v.minValue(1)), file_name: v.string() });
-const annotationSchema = v.object({
-  id: v.pipe(v.number(), v.integer()),
-  image_id: v.pipe(v.number(), v.integer()),
-  category_id: v.optional(v.number(), 1),
-  keypoints: v.pipe(v.array(finite), v.length(3 * COCO_JOINTS)),
-  num_keypoints: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
-  bbox: v.strictTuple([finite, finite, v.pipe(finite, v.minValue(0)), v.pipe(finite, v.minValue(0))]),
-  area: v.optional(v.pipe(finite, v.minValue(0))),
-  iscrowd: v.optional(v.union([v.picklist([0, 1]), v.boolean()]), 0),
+const annotationSchema = (joints: number) =>
+  v.object({
+    id: integer,
+    image_id: integer,
+    category_id: v.optional(v.number(), 1),
+    keypoints: v.pipe(v.array(finite), v.length(3 * joints)),
+    num_keypoints: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    bbox: v.strictTuple([finite, finite, v.pipe(finite, v.minValue(0)), v.pipe(finite, v.minValue(0))]),
+    area: v.optional(v.pipe(finite, v.minValue(0))),
+    iscrowd: v.optional(v.union([v.picklist([0, 1]), v.boolean()]), 0),
+  });
+
+const cocoFormat = (joints: number): AnnotationFormat => ({
+  code: "coco",
+  missingFix:
+    "expected <root>/coco/annotations/person_keypoints_<set>.json and <root>/coco/images/<set>/*.jpg; check DATASET.ROOT, or name files with DATASET.TRAIN_ANNOTATIONS and TRAIN_IMAGES",
+  itemFix: `keypoint files in COCO's form have lists of images and annotations, and ${joints} (x, y, visibility) triples per person`,
 });
 
 /** Full set names: train is train2017, val and validation are val2017, anything else is itself. */
@@ -59,98 +66,59 @@ export function cocoSetName(set: string): string {
 export function cocoPlace(root: string, set: string): CocoPlace {
   const name = cocoSetName(set);
   const base = existsSync(join(root, "coco", "annotations")) || !existsSync(join(root, "annotations")) ? join(root, "coco") : root;
-  const inImages = join(base, "images", name);
+  // The two test sets share their images.
+  const inImages = join(base, "images", name.startsWith("test") ? name.replace("-dev", "") : name);
+  const annotated = join(base, "annotations", `person_keypoints_${name}.json`);
+  const imagesOnly = join(base, "annotations", `image_info_${name}.json`);
   return {
-    annotations: join(base, "annotations", `person_keypoints_${name}.json`),
+    annotations: !existsSync(annotated) && existsSync(imagesOnly) ? imagesOnly : annotated,
     images: existsSync(inImages) || !existsSync(join(base, name)) ? inImages : join(base, name),
   };
 }
 
-function badItem(file: string, item: string, detail: string): DataError {
-  return new DataError({
-    code: "data/coco-item",
-    where: file,
-    message: `${item}: ${detail}`,
-    fix: "correct or remove this entry; keypoint files have 17 (x, y, visibility) triples per person",
-  });
+/** How a file in COCO's form is read. */
+export interface CocoFileOptions {
+  /** Joints per person. */
+  joints?: number;
+  /** Replaces the area of the file, from the box. */
+  areaOfBox?: (box: Box) => number;
+  /** False for files of test sets (image_info_*.json), which list images only. */
+  annotated?: boolean;
 }
 
-function issueText(issues: readonly { path?: readonly { key?: unknown }[] | undefined; message: string }[]): string {
-  const issue = issues[0];
-  const path = issue?.path?.map(({ key }) => String(key)).join(".") ?? "";
-  return `${path ? `${path}: ` : ""}${issue?.message ?? "malformed"}`;
+/** Reads and checks an annotation file in COCO's form. Errors: DataError naming file and item. */
+export async function readCocoGroundTruth(file: string, options: CocoFileOptions = {}): Promise<CocoGroundTruth> {
+  const format = cocoFormat(options.joints ?? COCO17.jointNames.length);
+  return cocoGroundTruth(await readJson(file, format), file, options);
 }
 
-async function readJson(file: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    throw new DataError(
-      {
-        code: "data/coco-missing",
-        where: file,
-        message: "annotation file not found or not readable",
-        fix: "expected <root>/coco/annotations/person_keypoints_<set>.json and <root>/coco/images/<set>/*.jpg; check DATASET.ROOT, or name files with DATASET.TRAIN_ANNOTATIONS and TRAIN_IMAGES",
-      },
-      { cause },
-    );
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    throw new DataError(
-      { code: "data/coco-json", where: file, message: `not complete JSON (${text.length} characters): ${detail}`, fix: "copy or download the file again" },
-      { cause },
-    );
-  }
-}
-
-function listOf(value: unknown, key: string, file: string): unknown[] {
-  const list = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
-  if (!Array.isArray(list)) {
-    throw new DataError({
-      code: "data/coco-list",
-      where: file,
-      message: `expected an object with a list "${key}", found ${list === undefined ? "none" : typeof list}`,
-      fix: "this must be a COCO keypoint annotation file",
-    });
-  }
-  return list;
-}
-
-/** Reads and checks an annotation file. Errors: DataError naming file and item. */
-export async function readCocoGroundTruth(file: string): Promise<CocoGroundTruth> {
-  const parsed = await readJson(file);
-  const images = listOf(parsed, "images", file).map((item, i): CocoImage => {
-    const result = v.safeParse(imageSchema, item);
-    if (!result.success) throw badItem(file, `images[${i}]`, issueText(result.issues));
-    const { id, width, height, file_name } = result.output;
-    return { id, width, height, fileName: file_name };
-  });
+/** Checks the content of an annotation file in COCO's form. Errors: DataError naming file and item. */
+export function cocoGroundTruth(parsed: unknown, file: string, { joints = COCO17.jointNames.length, areaOfBox, annotated = true }: CocoFileOptions = {}): CocoGroundTruth {
+  const format = cocoFormat(joints);
   const known = new Set<number>();
-  images.forEach(({ id }, i) => {
-    if (known.has(id)) throw badItem(file, `images[${i}]`, `id ${id} is that of an earlier image too`);
+  const images = listOf(parsed, { file, format, key: "images" }).map((value, i): CocoImage => {
+    const item = `images[${i}]`;
+    const { id, width, height, file_name, crowdIndex } = checkItem(imageSchema, value, { file, item, format });
+    if (known.has(id)) throw badItem(file, item, { detail: `id ${id} is that of an earlier image too`, format });
     known.add(id);
+    return { id, width, height, fileName: file_name, ...(crowdIndex === undefined ? {} : { crowdIndex }) };
   });
   const annotations: CocoAnnotation[] = [];
-  listOf(parsed, "annotations", file).forEach((item, i) => {
-    const named = typeof item === "object" && item !== null && "id" in item ? `annotation ${String(item.id)}` : `annotations[${i}]`;
-    const result = v.safeParse(annotationSchema, item);
-    if (!result.success) throw badItem(file, named, issueText(result.issues));
-    const { id, image_id, category_id, keypoints, bbox, area, iscrowd } = result.output;
+  if (!annotated) return { images, annotations };
+  const schema = annotationSchema(joints);
+  listOf(parsed, { file, format, key: "annotations" }).forEach((value, i) => {
+    const item = nameOf(value, "annotations", i);
+    const { id, image_id, category_id, keypoints, num_keypoints, bbox, area, iscrowd } = checkItem(schema, value, { file, item, format });
     if (category_id !== 1) return;
-    if (!known.has(image_id)) throw badItem(file, named, `image_id ${image_id} is not among the images`);
-    const labelled = keypoints.filter((value, k) => k % 3 === 2 && value > 0).length;
+    if (!known.has(image_id)) throw badItem(file, item, { detail: `image_id ${image_id} is not among the images`, format });
     annotations.push({
       id,
       imageId: image_id,
       keypoints,
       bbox,
-      area: area ?? bbox[2] * bbox[3],
+      area: areaOfBox?.(bbox) ?? area ?? bbox[2] * bbox[3],
       iscrowd: Boolean(iscrowd),
-      numKeypoints: result.output.num_keypoints ?? labelled,
+      numKeypoints: num_keypoints ?? keypoints.filter((value, k) => k % 3 === 2 && value > 0).length,
     });
   });
   return { images, annotations };
@@ -159,18 +127,26 @@ export async function readCocoGroundTruth(file: string): Promise<CocoGroundTruth
 /** How records are made of annotations. */
 export interface RecordFacts {
   place: CocoPlace;
+  /** Joints of the records, which are the network's. */
   skeleton: Skeleton;
+  /** Joints of the annotations. */
+  annotated?: Skeleton;
   /** Network input [width, height], for the aspect ratio. */
   inputSize: Size;
   /** Keep the first so many persons (not images); all where absent. */
   limit?: number;
+  /** Clip boxes to their images as COCO's loaders do; AI Challenger's do not. */
+  clip?: boolean;
+  /** Told of every person left out because its box lies outside its image. */
+  report?: (line: string) => void;
 }
 
 /**
  * Persons to crop, in the order of the image list: no crowds, a box inside the image, at least one labelled joint.
  * Joints that the annotation lacks have visibility 0. Source: HRNet's COCO data set.
  */
-export function personRecords(truth: CocoGroundTruth, { place, skeleton, inputSize, limit }: RecordFacts): PersonRecord[] {
+export function personRecords(truth: CocoGroundTruth, { place, skeleton, annotated = COCO17, inputSize, limit, clip = true, report }: RecordFacts): PersonRecord[] {
+  const map = jointMap(annotated, skeleton);
   const byImage = new Map<number, CocoAnnotation[]>();
   for (const annotation of truth.annotations) {
     const list = byImage.get(annotation.imageId);
@@ -179,15 +155,16 @@ export function personRecords(truth: CocoGroundTruth, { place, skeleton, inputSi
   }
   const records: PersonRecord[] = [];
   for (const image of truth.images) {
-    const imageSize: Size = [image.width, image.height];
+    const imageSize: Size | undefined = image.width > 0 ? [image.width, image.height] : undefined;
     for (const annotation of byImage.get(image.id) ?? []) {
       if (limit !== undefined && records.length >= limit) return records;
-      const box = cleanBox(annotation.bbox, imageSize);
+      const box = clip && imageSize ? cleanBox(annotation.bbox, imageSize) : annotation.bbox;
+      if (!box && imageSize) report?.(`${place.annotations}: annotation ${annotation.id}: its box [${annotation.bbox.join(", ")}] lies outside image ${image.id} (${imageSize.join("x")} px); left out`);
       // A box of no extent has no crop: its scale would be 0.
       if (annotation.iscrowd || !box || Math.max(box[2], box[3]) === 0 || annotation.area <= 0 || Math.max(...annotation.keypoints) === 0) continue;
       const joints = new Float64Array(2 * skeleton.jointNames.length);
       const visible = new Uint8Array(skeleton.jointNames.length);
-      skeleton.fromCoco.forEach((joint, k) => {
+      map.forEach((joint, k) => {
         joints[2 * joint] = annotation.keypoints[3 * k] as number;
         joints[2 * joint + 1] = annotation.keypoints[3 * k + 1] as number;
         visible[joint] = (annotation.keypoints[3 * k + 2] as number) > 0 ? 1 : 0;

@@ -1,5 +1,7 @@
 /** Decoding of image files to RGB bytes, and a cache of decoded images within a byte budget. */
+import { existsSync } from "node:fs";
 import { DataError } from "../error.ts";
+import type { Size } from "../pose/types.ts";
 
 /** RGB interleaved, row-major. */
 export interface DecodedImage {
@@ -46,6 +48,18 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
       },
       { cause },
     );
+  }
+}
+
+/** Width and height from an image file's header, EXIF orientation ignored; undefined where there is no such file. Errors: DataError where it is no image. */
+export async function readImageSize(path: string): Promise<Size | undefined> {
+  if (!existsSync(path)) return undefined;
+  const sharp = await sharpModule();
+  try {
+    const { width, height } = await sharp(path).metadata();
+    return [width, height];
+  } catch (cause) {
+    throw new DataError({ code: "data/image-corrupt", where: path, message: "the header of this image cannot be read", fix: "replace the file" }, { cause });
   }
 }
 

@@ -134,7 +134,7 @@ export interface SampleFacts {
  */
 export function prepareSample(record: PersonRecord, { image, geometry, skeleton, inputSize, numJointsHalfBody = 8 }: SampleFacts): CropSample {
   const { flip, rotationDegrees } = geometry;
-  const [width, height] = record.imageSize;
+  const [width, height] = record.imageSize ?? [image.width, image.height];
   if (image.width !== width || image.height !== height) {
     throw new DataError({
       code: "data/image-size",

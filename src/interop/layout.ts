@@ -1,12 +1,14 @@
 /** Our weight layouts and PyTorch's: one table, used by checkpoints and golden tests alike. */
 
 /** How a stored tensor is laid out in PyTorch's files. */
-export type WeightKind = "conv" | "deconv" | "vector";
+export type WeightKind = "conv" | "deconv" | "linear" | "table" | "vector";
 
-/** For each kind, which of our axes is which of PyTorch's. Ours: conv and deconv [kh, kw, ci, co]. */
+/** For each kind, which of our axes is which of PyTorch's. Ours: conv and deconv [kh, kw, ci, co], linear [ci, co]. */
 const TORCH_AXES: Readonly<Record<WeightKind, readonly number[]>> = {
   conv: [3, 2, 0, 1], // [co, ci, kh, kw]
   deconv: [2, 3, 0, 1], // [ci, co, kh, kw]
+  linear: [1, 0], // [co, ci]
+  table: [0, 1], // a matrix that is no layer's weight
   vector: [0],
 };
 

@@ -111,8 +111,9 @@ export class GroupNorm {
   readonly #beta;
   readonly #groups: number;
 
-  constructor(store: ParameterStore, name: string, { channels, groups }: { channels: number; groups: number }) {
-    this.#gamma = store.declare({ name: `${name}.weight`, shape: [channels], kind: "vector", initialise: constant(1) });
+  /** `gain`: initial gamma, 1 where absent. */
+  constructor(store: ParameterStore, name: string, { channels, groups, gain = constant(1) }: { channels: number; groups: number; gain?: Initialiser }) {
+    this.#gamma = store.declare({ name: `${name}.weight`, shape: [channels], kind: "vector", initialise: gain });
     this.#beta = store.declare({ name: `${name}.bias`, shape: [channels], kind: "vector", initialise: constant(0) });
     this.#groups = groups;
   }

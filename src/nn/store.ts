@@ -7,7 +7,7 @@ import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { fill } from "../kernels/elementwise.ts";
 import { type StatisticsPlace, updateRunning } from "../kernels/batchnorm.ts";
 import { Random, STREAM } from "../random.ts";
-import { byteCount, elementCount, Parameter, type Shape } from "../tensor/tensor.ts";
+import { byteCount, elementCount, Parameter, persistentTensor, type Shape, type Tensor } from "../tensor/tensor.ts";
 import type { WeightKind } from "../interop/layout.ts";
 import type { Initialiser } from "./init.ts";
 
@@ -25,6 +25,13 @@ export interface StatisticsDeclaration {
   channels: number;
 }
 
+/** A tensor that a network computes with but neither learns nor saves. */
+export interface ConstantDeclaration {
+  name: string;
+  shape: Shape;
+  values: () => Float32Array;
+}
+
 const BATCHNORM_MOMENTUM = 0.1;
 
 /** Passes of one step that may leave statistics behind. */
@@ -34,6 +41,8 @@ const SLOTS = 16;
 export class ParameterStore {
   readonly #declared: ParameterDeclaration[] = [];
   readonly #statistics: (StatisticsDeclaration & { offset: number })[] = [];
+  readonly #fixed: ConstantDeclaration[] = [];
+  readonly #constants = new Map<string, Tensor>();
   readonly #parameters = new Map<string, Parameter>();
   readonly #frozen = new Set<string>();
   #channels = 0;
@@ -46,6 +55,17 @@ export class ParameterStore {
     if (this.#memory) throw new Error(`parameter ${declaration.name} declared after materialise()`);
     this.#declared.push(declaration);
     return () => this.parameter(declaration.name);
+  }
+
+  /** Registers a constant, which exists with the parameters: a recorded step may not write one. */
+  declareConstant(declaration: ConstantDeclaration): () => Tensor {
+    if (this.#memory) throw new Error(`constant ${declaration.name} declared after materialise()`);
+    this.#fixed.push(declaration);
+    return () => {
+      const tensor = this.#constants.get(declaration.name);
+      if (!tensor) throw new Error(`constant ${declaration.name} has no memory yet: call materialise() first`);
+      return tensor;
+    };
   }
 
   /** Registers a batchnorm's statistics. */
@@ -88,6 +108,7 @@ export class ParameterStore {
       );
     });
     gpu.write(parameters, values);
+    for (const { name, shape, values: data } of this.#fixed) this.#constants.set(name, persistentTensor(gpu, shape, { data: data(), label: name }));
     const count = Math.max(1, 2 * this.#channels);
     const running = gpu.upload(new Float32Array(count).fill(0, 0, this.#channels).fill(1, this.#channels), "running statistics");
     const batch = gpu.persistent(4 * SLOTS * count, "batch statistics");

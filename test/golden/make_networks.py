@@ -210,6 +210,76 @@ class HigherHRNet(HRNet):
         return outputs
 
 
+class RSGNet(HRNet):
+    """Written as its layer table says, with the whole relation map and all word channels; names are ours."""
+
+    def __init__(self, stem, stages, joints, limbs, size, words, up=2, sub_sample=False):
+        super().__init__(stem, stages)
+        c, (w, h) = self.channels, (size[0] // 4, size[1] // 4)
+        point = lambda: nn.Conv2d(c, c, 1)
+        double = lambda: nn.Sequential(nn.ConvTranspose2d(c, c, 4, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU())
+        self.multi_layer = nn.Conv2d(c, joints, 1)
+        self.visual = conv_bn(c, c, 3, 1, True)
+        self.words = nn.Parameter(torch.randn(joints, words) * 0.37)
+        self.word_map = nn.Linear(words, words, bias=False)
+        self.word_norm = nn.BatchNorm1d(words)
+        self.category = conv_bn(words, c, 3, 1, True)
+        self.geometry = conv_bn(4, c, 1, 1, True)
+        self.clues = nn.Sequential(conv_bn(3 * c, 3 * c, 3, 1, True), conv_bn(3 * c, c, 3, 1, True))
+        self.relation = nn.Module()
+        self.relation.values = point()
+        if sub_sample:
+            self.relation.deconv = double()
+        self.relation.out = nn.Sequential(point(), nn.GroupNorm(8, c))
+        self.predict = nn.ModuleDict({"0": conv_bn(2 * c, c, 3, 1, True), **({"deconv": double()} if up == 2 else {}), "1": conv_bn(c, c, 3, 1, True)})
+        self.final_layer = nn.Conv2d(c, joints, 1)
+        self.limb = nn.Module()
+        self.limb.features = conv_bn(c, c, 3, 1, True)
+        self.limb.matrix = nn.Parameter(torch.randn(len(limbs), joints))
+        self.limb.linear1 = nn.Linear(c, c)
+        self.limb.linear2 = nn.Linear(c, c)
+        y, x = torch.meshgrid(torch.arange(h).float(), torch.arange(w).float(), indexing="ij")
+        self.coordinates = torch.stack([x / w, y / h, x - w / 2, y - h / 2])[None]
+        self.incidence = torch.zeros(len(limbs), joints)
+        for i, ends in enumerate(limbs):
+            self.incidence[i, list(ends)] = 1
+        self.up, self.sub_sample = up, sub_sample
+
+    def adjust(self):
+        """Keeps the relation map away from 1, where its gradient vanishes."""
+        with torch.no_grad():
+            self.clues[1][1].weight.mul_(0.3)
+            self.clues[1][1].bias.mul_(0.3)
+
+    def larger(self, x):
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True) if self.up == 2 else x
+
+    def forward(self, x):
+        f = self.features(x)
+        m = self.multi_layer(f)
+        e = F.relu(self.word_norm(self.word_map(self.words)))
+        y = self.category(torch.einsum("bkhw,kc->bchw", m, e))
+        p = self.geometry(self.coordinates.to(x.dtype)).expand(len(x), -1, -1, -1)
+        z = self.clues(torch.cat([self.visual(f), y, p], 1))
+        s = F.max_pool2d(z, 2) if self.sub_sample else z
+        flat = s.flatten(2)
+        a = torch.sigmoid(flat.transpose(1, 2) @ flat)
+        r = (a @ self.relation.values(s).flatten(2).transpose(1, 2)).transpose(1, 2).reshape(s.shape)
+        if self.sub_sample:
+            r = self.relation.deconv(r)
+        q = self.predict["0"](torch.cat([self.relation.out(r), z], 1))
+        if self.up == 2:
+            q = self.predict["deconv"](q)
+        j = self.final_layer(self.predict["1"](q))
+        u = (self.limb.matrix * self.incidence.to(x.dtype)) @ self.final_layer.weight[:, :, 0, 0]
+        kernels = self.limb.linear2(F.leaky_relu(self.limb.linear1(u), 0.02))
+        b = torch.sigmoid(self.larger(F.conv2d(self.limb.features(z), kernels[:, :, None, None])))
+        # A relation target that both sides can compute.
+        t = torch.stack([(torch.arange(a.shape[1]) * (n + 1) % 7) / 7 for n in range(len(x))]).to(x.dtype)
+        error = ((t[:, :, None] * t[:, None, :] - a) ** 2).mean((1, 2))
+        return [self.larger(m), j, b, error[:, None, None, None]]
+
+
 def relu_margin(network, x):
     """How close any relu's input comes to zero, relative to the mean size: there a rounding error changes gradients by whole terms."""
     margins, relu = [], F.relu
@@ -244,6 +314,8 @@ def clear_noise(network, x, gys):
 def draw(network, seed, x):
     g = torch.Generator().manual_seed(seed)
     scramble(network, g)
+    if hasattr(network, "adjust"):
+        network.adjust()
     return g, x(g)
 
 
@@ -309,8 +381,19 @@ def higher_hrnet_twice():
     golden_network("higher_hrnet_twice", HigherHRNet(4, NARROW_HRNET[:1], 3, [(4, 1, True), (6, 1, False)], [1, 1, 0]), 600, images(2, 32, 40))
 
 
+def rsgnet():
+    network = RSGNet(4, [(1, Basic, [1, 1], [8, 4])], 3, [(0, 1), (1, 2)], (40, 32), 12)
+    golden_network("rsgnet", network, 700, images(2, 32, 40))
+
+
+def rsgnet_half():
+    """Relations of half the resolution, heatmaps of a quarter."""
+    network = RSGNet(4, [(1, Basic, [1, 1], [8, 4])], 4, [(0, 1), (1, 2), (3, 0)], (32, 48), 6, 1, True)
+    golden_network("rsgnet_half", network, 800, images(2, 48, 32))
+
+
 def main():
-    cases = {f.__name__: f for f in [hrnet, hrnet_bottleneck, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice]}
+    cases = {f.__name__: f for f in [hrnet, hrnet_bottleneck, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice, rsgnet, rsgnet_half]}
     for name in sys.argv[1:] or cases:
         cases[name]()
 

@@ -44,6 +44,14 @@ test("by hand: a 1x2 kernel from two channels to one", () => {
   expect([...toTorch(Float32Array.of(1, 2, 3, 4), [1, 2, 1, 2], "conv")]).toEqual([1, 3, 2, 4]);
 });
 
+test("a linear layer's weight [ci, co] is PyTorch's [co, ci]; a table stays as it is", () => {
+  expect(torchShape([2, 3], "linear")).toEqual([3, 2]);
+  expect([...toTorch(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3], "linear")]).toEqual([1, 4, 2, 5, 3, 6]);
+  expect([...fromTorch(Float32Array.of(1, 4, 2, 5, 3, 6), [2, 3], "linear")]).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(torchShape([2, 3], "table")).toEqual([2, 3]);
+  expect([...toTorch(Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3], "table")]).toEqual([1, 2, 3, 4, 5, 6]);
+});
+
 test("vectors stay as they are, as copies", () => {
   const own = Float32Array.of(3, 1, 2);
   const torch = toTorch(own, [3], "vector");

@@ -1,14 +1,16 @@
 import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { toFloat32 } from "../../src/interop/safetensors.ts";
+import { type StoredTensor, toFloat32 } from "../../src/interop/safetensors.ts";
 import { HigherHrnet, type HigherHrnetFacts } from "../../src/models/higher_hrnet.ts";
 import { type HourglassFacts, StackedHourglass } from "../../src/models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
+import { affinity, relate, Rsgnet, type RsgnetFacts } from "../../src/models/rsgnet.ts";
 import { EVALUATION, type Pass } from "../../src/nn/layers.ts";
 import { readStateDict } from "../../src/nn/state_dict.ts";
 import type { ParameterStore } from "../../src/nn/store.ts";
 import { add, mul } from "../../src/ops/elementwise.ts";
 import { sum } from "../../src/ops/reduce.ts";
+import { reshape } from "../../src/ops/reshape.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { Golden } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
@@ -224,4 +226,111 @@ test("HigherHRNet-W32 and -W48 have the published numbers of parameters, buffers
   expect(shapes.get("1.final_layers.1.weight")).toEqual([1, 1, 32, 17]);
   expect(shapes.get("1.deconv_layers.0.0.0.weight")).toEqual([4, 4, 66, 32]);
   expect(shapes.get("1.deconv_layers.0.4.0.bn2.weight")).toEqual([32]);
+});
+
+const rsgnets: Record<string, RsgnetFacts> = {
+  rsgnet: { joints: 3, limbs: [[0, 1], [1, 2]], inputSize: [40, 32], stages: [{ modules: 1, block: "basic", blocks: [1, 1], channels: [8, 4] }], stem: 4, upScale: 2, wordLength: 12 },
+  rsgnet_half: {
+    joints: 4,
+    limbs: [[0, 1], [1, 2], [3, 0]],
+    inputSize: [32, 48],
+    stages: [{ modules: 1, block: "basic", blocks: [1, 1], channels: [8, 4] }],
+    stem: 4,
+    subSample: true,
+    wordLength: 6,
+  },
+};
+
+for (const [name, facts] of Object.entries(rsgnets)) {
+  test(`the network ${name} equals PyTorch's: heatmaps of all and of the target, limbs, relation error, all gradients, statistics`, async () => {
+    const network = new Rsgnet(facts);
+    const [width, height] = facts.inputSize;
+    const places = (width * height) / (facts.subSample ? 64 : 16);
+    const target = persistentTensor(gpu, [2, places], { data: Float32Array.from({ length: 2 * places }, (_, i) => ((i % places) * (i < places ? 1 : 2) % 7) / 7) });
+    const { store } = network;
+    await checkNetwork(name, {
+      store,
+      heatmaps(x, pass) {
+        const { multi, target: heatmaps, limbs, relation } = network.outputs(x, pass, { relationTarget: target });
+        return [multi, heatmaps, limbs, reshape(relation as Tensor, [2, 1, 1, 1])];
+      },
+    });
+    const golden = await Golden.open(name);
+    const x = persistentTensor(gpu, golden.imageShape("x"), { data: golden.images("x") });
+    expectClose(await network.forward(x, EVALUATION).toArray(), golden.images("y_eval.1"), "torchNetwork", `${name} forward`);
+    for (const [i, y] of network.heatmaps(x, EVALUATION).entries()) expectClose(await y.toArray(), golden.images(`y_eval.${i}`), "torchNetwork", `${name} heatmaps ${i}`);
+    expect(() => network.forward(persistentTensor(gpu, [1, 64, 64, 3]), EVALUATION)).toThrow("x must be");
+  });
+}
+
+test("RSGNet's passes that share a launch leave statistics equal to those of separate passes", async () => {
+  const network = new Rsgnet(rsgnets["rsgnet"] as RsgnetFacts);
+  const { store } = network;
+  store.materialise(gpu, 1);
+  const image = (n: number) => Float32Array.from({ length: n * 32 * 40 * 3 }, (_, i) => Math.sin(i * 0.37 + (i % 11)));
+  const both = persistentTensor(gpu, [4, 32, 40, 3], { data: image(4) });
+  const first = persistentTensor(gpu, [2, 32, 40, 3], { data: image(2) });
+  const merged = await network.forward(both, { training: true, groups: 2, slot: 0 }).toArray();
+  store.updateRunning([1]);
+  const shared = await readStateDict(store);
+  const alone = await network.forward(first, { training: true, groups: 1, slot: 2 }).toArray();
+  expectClose(merged.subarray(0, alone.length), alone, "torchLayer", "first pass");
+  const words = toFloat32(shared.get("word_norm.running_mean") as StoredTensor, "word_norm");
+  store.updateRunning([2, 2]);
+  const again = toFloat32((await readStateDict(store)).get("word_norm.running_mean") as StoredTensor, "word_norm");
+  expectClose(again, words.map((value) => value * (1 + 0.9 + 0.81)), "torchLayer", "word statistics of the second slot");
+});
+
+test("the affinity of three places of two channels is the published one", async () => {
+  const z = persistentTensor(gpu, [1, 3, 2], { data: Float32Array.of(1, 0, 0, 1, -1, 1) });
+  const [a, b, c, half] = [0.731059, 0.880797, 0.268941, 0.5];
+  expectClose(await affinity(z, z).toArray(), [a, half, c, half, a, a, c, a, b], "torchLayer", "affinity");
+});
+
+test("relations in pieces equal the whole, with gradients", async () => {
+  const places = 7;
+  const draw = (shape: number[], factor: number) =>
+    persistentTensor(gpu, shape, { data: Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(factor * (i + 1))), requiresGradient: true });
+  const [z, g] = [draw([2, places, 5], 1.3), draw([2, places, 5], 0.7)];
+  const target = persistentTensor(gpu, [2, places], { data: Float32Array.from({ length: 2 * places }, (_, i) => (i % 5) / 5) });
+  const run = async (rows: number) => {
+    const { aggregate, loss } = relate(z, g, { target, rows });
+    const total = add(sum(mul(aggregate, aggregate)), sum(loss as Tensor));
+    const leaves = backward(total, { leaves: [z, g] });
+    const read = [aggregate, loss as Tensor, leaves.get(z) as Tensor, leaves.get(g) as Tensor];
+    return Promise.all(read.map((tensor) => tensor.toArray()));
+  };
+  const [whole, pieces] = [await run(places), await run(3)];
+  for (const [i, values] of pieces.entries()) expectClose(values, whole[i] as Float32Array, "torchLayer", `part ${i}`);
+});
+
+test("RSGNet has the published number of parameters beside HRNet's", () => {
+  const limbs = (count: number) => Array.from({ length: count }, (_, i) => [i % 13, (i + 1) % 13] as const);
+  for (const [joints, limbCount, width, extra] of [[17, 18, 32, 723_804], [14, 14, 32, 721_696], [17, 18, 48, 1_032_700]] as const) {
+    const stages = hrnetStages(width);
+    const trunk = new PoseHrnet({ joints, stages }).store.parameterCount - joints * (width + 1);
+    const { store, stride } = new Rsgnet({ joints, limbs: limbs(limbCount), inputSize: [192, 256], stages, upScale: 2 });
+    expect(store.parameterCount - trunk).toBe(extra);
+    expect(stride).toBe(2);
+  }
+});
+
+test("RSGNet starts with biases of 0, small weights and gains, limb factors of N(0, 1) and words of N(0, 0.37) or as given", async () => {
+  const { store } = new Rsgnet({ ...(rsgnets["rsgnet"] as RsgnetFacts), wordLength: 400 });
+  store.materialise(gpu, 1);
+  const spread = async (name: string) => {
+    const values = await store.parameter(name).toArray();
+    return Math.sqrt(values.reduce((total, value) => total + value * value, 0) / values.length);
+  };
+  expect(await spread("words")).toBeCloseTo(0.37, 1);
+  expect((await spread("word_map.weight")) / 0.001).toBeCloseTo(1, 1);
+  expect(await spread("relation.out.1.weight")).toBeLessThan(0.003);
+  expect(await spread("relation.out.1.weight")).toBeGreaterThan(0.0003);
+  expect(await spread("limb.matrix")).toBeGreaterThan(0.3);
+  for (const name of ["relation.values.bias", "limb.linear1.bias", "final_layer.bias"]) expect(await spread(name)).toBe(0);
+  const words = Float32Array.from({ length: 36 }, (_, i) => i);
+  const given = new Rsgnet({ ...(rsgnets["rsgnet"] as RsgnetFacts), words });
+  given.store.materialise(gpu, 1);
+  expect(await given.store.parameter("words").toArray()).toEqual(words);
+  expect(() => new Rsgnet({ ...(rsgnets["rsgnet"] as RsgnetFacts), limbs: [[0, 3]] })).toThrow("limb 0 names joint 3");
 });

@@ -280,6 +280,32 @@ class RSGNet(HRNet):
         return [self.larger(m), j, b, error[:, None, None, None]]
 
 
+class PartGenerator(nn.Module):
+    """A ResNet of four basic blocks and the grouped head; outputs are the choices and the maps made of them."""
+
+    def __init__(self, width, categories, hidden):
+        super().__init__()
+        self.trunk = nn.Module()
+        self.trunk.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.trunk.bn1 = nn.BatchNorm2d(width)
+        cin = width
+        for stage in range(4):
+            setattr(self.trunk, f"layer{stage + 1}", nn.Sequential(Basic(cin, width * 2**stage, 1 + (stage > 0))))
+            cin = width * 2**stage
+        grouped = nn.Conv2d(hidden * categories, 3 * categories, 1, groups=categories)
+        self.fc_locs = nn.Sequential(nn.Conv2d(cin, hidden * categories, 1), nn.ReLU(), grouped, nn.Sigmoid())
+
+    def forward(self, x):
+        t = self.trunk
+        x = F.max_pool2d(F.relu(t.bn1(t.conv1(x))), 3, 2, 1)
+        x = t.layer4(t.layer3(t.layer2(t.layer1(x))))
+        u = self.fc_locs(F.adaptive_avg_pool2d(x, 1)) - 0.5
+        v = u.reshape(len(u), -1, 3)
+        a = 3.1415926 * v[..., 0]
+        theta = torch.stack([a.cos(), a.sin(), 2.4 * v[..., 1], -a.sin(), a.cos(), 2.4 * v[..., 2]], -1)
+        return [u, theta.reshape(len(u), -1, 1, 1)]
+
+
 def relu_margin(network, x):
     """How close any relu's input comes to zero, relative to the mean size: there a rounding error changes gradients by whole terms."""
     margins, relu = [], F.relu
@@ -392,8 +418,13 @@ def rsgnet_half():
     golden_network("rsgnet_half", network, 800, images(2, 48, 32))
 
 
+def part_generator():
+    golden_network("part_generator", PartGenerator(4, 5, 6), 900, images(4, 64, 48))
+
+
 def main():
-    cases = {f.__name__: f for f in [hrnet, hrnet_bottleneck, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice, rsgnet, rsgnet_half]}
+    cases = [hrnet, hrnet_bottleneck, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice, rsgnet, rsgnet_half, part_generator]
+    cases = {f.__name__: f for f in cases}
     for name in sys.argv[1:] or cases:
         cases[name]()
 

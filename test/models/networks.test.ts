@@ -4,6 +4,7 @@ import { type StoredTensor, toFloat32 } from "../../src/interop/safetensors.ts";
 import { HigherHrnet, type HigherHrnetFacts } from "../../src/models/higher_hrnet.ts";
 import { type HourglassFacts, StackedHourglass } from "../../src/models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
+import { PartGenerator, partTransforms } from "../../src/models/part_generator.ts";
 import { affinity, relate, Rsgnet, type RsgnetFacts } from "../../src/models/rsgnet.ts";
 import { EVALUATION, type Pass } from "../../src/nn/layers.ts";
 import { readStateDict } from "../../src/nn/state_dict.ts";
@@ -333,4 +334,37 @@ test("RSGNet starts with biases of 0, small weights and gains, limb factors of N
   given.store.materialise(gpu, 1);
   expect(await given.store.parameter("words").toArray()).toEqual(words);
   expect(() => new Rsgnet({ ...(rsgnets["rsgnet"] as RsgnetFacts), limbs: [[0, 3]] })).toThrow("limb 0 names joint 3");
+});
+
+test("ASDA's generator equals PyTorch's: choices, transforms, all gradients, statistics", async () => {
+  const generator = new PartGenerator({ depth: 10, width: 4, categories: 5, hidden: 6 });
+  await checkNetwork("part_generator", {
+    store: generator.store,
+    heatmaps(x, pass) {
+      const u = generator.forward(x, pass);
+      return [reshape(u, [-1, 1, 1, 15]), reshape(partTransforms(u), [-1, 1, 1, 30])];
+    },
+  });
+});
+
+test("ASDA's generator has the published numbers of parameters, starts with the identity and stays in its bounds", async () => {
+  expect(new PartGenerator().store.parameterCount).toBe(12_827_787);
+  expect(new PartGenerator({ depth: 50 }).store.parameterCount).toBe(30_074_507);
+  const generator = new PartGenerator({ depth: 8, width: 4 });
+  const { store } = generator;
+  store.materialise(gpu, 2);
+  const x = persistentTensor(gpu, [2, 32, 48, 3], { data: Float32Array.from({ length: 2 * 32 * 48 * 3 }, (_, i) => Math.sin(i)) });
+  const u = generator.forward(x, TRAINING);
+  expect(u.shape).toEqual([2, 25, 3]);
+  expect(largest(await u.toArray())).toBeLessThan(1e-7);
+  const identity = Array.from({ length: 50 }, () => [1, 0, 0, 0, 1, 0]).flat();
+  expectClose(await partTransforms(u).toArray(), identity, "torchLayer", "identity");
+  const weight = store.parameter("fc_locs.2.weight");
+  gpu.write(weight.range, Float32Array.from({ length: weight.size }, (_, i) => 40 * Math.sin(i * i)));
+  const far = await generator.forward(x, TRAINING).toArray();
+  expect(largest(far)).toBeLessThanOrEqual(0.5);
+  expect(largest(far)).toBeGreaterThan(0.4);
+  const maps = await partTransforms(persistentTensor(gpu, [2, 3], { data: Float32Array.of(0.5, 0.25, -0.5, -0.25, 0, 0.1) })).toArray();
+  const r = Math.SQRT1_2;
+  expectClose(maps, [0, 1, 0.6, -1, 0, -1.2, r, -r, 0, r, r, 0.24], "transcendental", "transforms");
 });

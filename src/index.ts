@@ -123,7 +123,13 @@ export {
 } from "./nn/layers.ts";
 export { readStateDict, writeStateDict } from "./nn/state_dict.ts";
 export { ParameterStore } from "./nn/store.ts";
+export { HigherHrnet, type HigherHrnetDeconv, type HigherHrnetFacts } from "./models/higher_hrnet.ts";
+export { type HourglassFacts, StackedHourglass } from "./models/hourglass.ts";
+export { hrnetStages, type HrnetFacts, type HrnetStage, PoseHrnet, type PoseHrnetFacts } from "./models/hrnet.ts";
+export type { PoseNetwork } from "./models/network.ts";
+export { PartGenerator, type PartGeneratorFacts, partTransforms } from "./models/part_generator.ts";
 export { PoseResnet, type PoseResnetFacts } from "./models/pose_resnet.ts";
+export { Rsgnet, type RsgnetFacts, type RsgnetOutputs } from "./models/rsgnet.ts";
 export {
   RESNET_DEPTHS,
   /** A depth that the backbone comes in. */

@@ -1,9 +1,10 @@
 /** The network that a configuration describes. */
 import type { ResolvedConfig } from "../config/config.ts";
+import type { PoseNetwork } from "./network.ts";
 import { PoseResnet } from "./pose_resnet.ts";
 
 /** Builds it without memory; call store.materialise() next. */
-export function buildNetwork({ MODEL }: Pick<ResolvedConfig, "MODEL">): PoseResnet {
+export function buildNetwork({ MODEL }: Pick<ResolvedConfig, "MODEL">): PoseNetwork {
   const { EXTRA } = MODEL;
   return new PoseResnet({
     depth: EXTRA.NUM_LAYERS,

@@ -2,6 +2,7 @@
 import { uniformFanIn } from "../nn/init.ts";
 import { Batchnorm, Conv2d, type Pass } from "../nn/layers.ts";
 import { ParameterStore } from "../nn/store.ts";
+import { cast } from "../ops/cast.ts";
 import { add } from "../ops/elementwise.ts";
 import { maxpool } from "../ops/maxpool.ts";
 import { upsampleNearest } from "../ops/upsample.ts";
@@ -30,6 +31,7 @@ interface Convolution {
   to: number;
   kernel: number;
   stride?: number;
+  output?: "f32";
 }
 
 /** A convolution with bias that starts as PyTorch's default. */
@@ -146,7 +148,7 @@ export class StackedHourglass implements PoseNetwork {
     const hourglasses = each((i) => new HourglassModule(store, `${prefix}.hourglass.${i}`, { channels, modules, reductions }));
     const residuals = each((i) => new ResidualChain(store, `${prefix}.Residual.${i}`, { channels, modules }));
     const lin1 = each((i) => new PreActivation(store, `${prefix}.lin1.${i}`, { from: channels, to: channels, kernel: 1 }));
-    const chantojoints = each((i) => convolution(store, `${prefix}.chantojoints.${i}`, { from: channels, to: joints, kernel: 1 }));
+    const chantojoints = each((i) => convolution(store, `${prefix}.chantojoints.${i}`, { from: channels, to: joints, kernel: 1, output: "f32" }));
     const lin2 = each((i) => convolution(store, `${prefix}.lin2.${i}`, { from: channels, to: channels, kernel: 1 }));
     const jointstochan = each((i) => convolution(store, `${prefix}.jointstochan.${i}`, { from: joints, to: channels, kernel: 1 }));
     this.#stacks = hourglasses.map((hourglass, i) => ({
@@ -171,7 +173,7 @@ export class StackedHourglass implements PoseNetwork {
       const features = lin1.forward(residual.forward(hourglass.forward(y, pass), pass), pass);
       const heatmaps = chantojoints.forward(features);
       // The last stack has these two convolutions as well, though nothing follows that would read them.
-      if (i < this.#stacks.length - 1) y = add(add(y, lin2.forward(features)), jointstochan.forward(heatmaps));
+      if (i < this.#stacks.length - 1) y = add(add(y, lin2.forward(features)), jointstochan.forward(features.dtype === "f16" ? cast(heatmaps, "f16") : heatmaps));
       return heatmaps;
     });
   }

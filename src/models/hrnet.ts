@@ -161,6 +161,7 @@ export function heatmapConv(store: ParameterStore, name: string, facts: { from: 
     kernel,
     padding: (kernel - 1) >> 1,
     initialise: convInitialiser(start, { from, kernel }),
+    output: "f32",
     bias: start === "pose" ? constant(0) : uniformFanIn(from * kernel * kernel),
   });
 }

@@ -3,6 +3,7 @@ import { constant, uniformFanIn } from "../nn/init.ts";
 import { Batchnorm, Conv2d, Deconv2d, type Pass } from "../nn/layers.ts";
 import { ParameterStore } from "../nn/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { PoseNetwork } from "./network.ts";
 import { convInitialiser, type ConvStart, Resnet, type ResnetDepth } from "./resnet.ts";
 
 /** What the network is made of. */
@@ -28,9 +29,11 @@ const DECONV_PADDING: Readonly<Record<number, number>> = { 4: 1, 3: 1, 2: 0 };
  * PoseResNet. Input [n, h, w, 3] normalised, output heatmaps [n, h/4, w/4, joints] for three deconvolutions. All features are
  * stored as the input is, f32 or f16; heatmaps are f32.
  */
-export class PoseResnet {
+export class PoseResnet implements PoseNetwork {
   readonly store: ParameterStore;
   readonly joints: number;
+  readonly stride: number;
+  readonly inputMultiple: number;
   readonly #backbone: Resnet;
   readonly #decoder: { deconv: Deconv2d; batchnorm: Batchnorm }[];
   readonly #final: Conv2d;
@@ -43,6 +46,8 @@ export class PoseResnet {
     this.joints = joints;
     const start = facts.start ?? "pose";
     this.#backbone = new Resnet(this.store, prefix, { depth, width, start });
+    this.inputMultiple = this.#backbone.stride;
+    this.stride = this.#backbone.stride / 2 ** deconvFilters.length;
     let from = this.#backbone.channels;
     this.#decoder = deconvFilters.map((to, i) => {
       const kernel = deconvKernels[i] as number;
@@ -76,5 +81,9 @@ export class PoseResnet {
     let y = this.#backbone.forward(x, pass);
     for (const { deconv, batchnorm } of this.#decoder) y = batchnorm.forward(deconv.forward(y), pass, { relu: true });
     return this.#final.forward(y);
+  }
+
+  heatmaps(x: Tensor, pass: Pass): readonly Tensor[] {
+    return [this.forward(x, pass)];
   }
 }

@@ -96,6 +96,8 @@ export class Resnet {
   readonly #stages: ResidualBlock[][];
   /** Channels of the output. */
   readonly channels: number;
+  /** Input px per cell of the output. */
+  readonly stride: number;
 
   constructor(store: ParameterStore, prefix: string, facts: { depth: ResnetDepth; width: number; start: ConvStart }) {
     const { block, blocks } = RESNET_DEPTHS[facts.depth];
@@ -121,6 +123,7 @@ export class Resnet {
       });
     });
     this.channels = from;
+    this.stride = 4 * 2 ** (blocks.length - 1);
   }
 
   forward(x: Tensor, pass: Pass): Tensor {

@@ -9,7 +9,7 @@ import { evaluateKeypoints, type KeypointScores } from "../eval/coco_eval.ts";
 import { mergeFlipped } from "../eval/flip.ts";
 import { type CocoResult, type PredictedPerson, toResults } from "../eval/results.ts";
 import { mirror } from "../kernels/elementwise.ts";
-import type { PoseResnet } from "../models/pose_resnet.ts";
+import type { PoseNetwork } from "../models/network.ts";
 import { EVALUATION } from "../nn/layers.ts";
 import { decodeHeatmaps, heatmapToImage } from "../pose/heatmap.ts";
 import { emptyTensor } from "../tensor/tensor.ts";
@@ -30,7 +30,7 @@ export interface PredictOptions {
 
 /** Runs the network in evaluation mode over all records. Keypoints come back in image px. */
 export async function predictRecords(
-  network: PoseResnet,
+  network: PoseNetwork,
   { records, source, config, options }: { records: readonly PersonRecord[]; source: SampleSource; config: ResolvedConfig; options: PredictOptions },
 ): Promise<Prediction[]> {
   const { gpu } = network.store;
@@ -109,7 +109,7 @@ export interface Evaluation {
 
 /** Predicts and scores a set as the configuration's TEST section says. */
 export async function evaluateNetwork(
-  network: PoseResnet,
+  network: PoseNetwork,
   { set, source, config, progress }: { set: PersonSet; source: SampleSource; config: ResolvedConfig; progress?: (done: number, total: number) => void },
 ): Promise<Evaluation> {
   const { TEST } = config;

@@ -12,7 +12,7 @@ import { type Gpu, openDevice } from "../gpu/device.ts";
 import { PoseCons } from "../methods/semi/pose_cons.ts";
 import type { TrainingMethod } from "../methods/method.ts";
 import { buildNetwork } from "../models/build.ts";
-import type { PoseResnet } from "../models/pose_resnet.ts";
+import type { PoseNetwork } from "../models/network.ts";
 import { Adam } from "../optim/adam.ts";
 import type { Optimiser, OptimiserArenas } from "../optim/optimiser.ts";
 import { Rmsprop } from "../optim/rmsprop.ts";
@@ -35,7 +35,7 @@ function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number)
   return TRAIN.LR * multiStepSchedule({ milestones: TRAIN.LR_STEP, factor: TRAIN.LR_FACTOR })(epoch);
 }
 
-function buildMethod(network: PoseResnet, { config, source, scaler }: { config: ResolvedConfig; source: SampleSource; scaler: LossScaler | undefined }): TrainingMethod & { readonly passes: number } {
+function buildMethod(network: PoseNetwork, { config, source, scaler }: { config: ResolvedConfig; source: SampleSource; scaler: LossScaler | undefined }): TrainingMethod & { readonly passes: number } {
   const { MODEL, DATASET, TRAIN } = config;
   const skeleton = skeletonFor(MODEL.NUM_JOINTS);
   const supervised = MODEL.NAME === "pose_resnet";

@@ -5,7 +5,7 @@ import { DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
 import { buildNetwork } from "../models/build.ts";
-import type { PoseResnet } from "../models/pose_resnet.ts";
+import type { PoseNetwork } from "../models/network.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/state_dict.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
@@ -23,7 +23,7 @@ function statePrefix({ name }: Optimiser, key: string): string {
 }
 
 /** Weights, running statistics and, with an optimiser, its state. */
-export async function collectTensors(network: PoseResnet, optimiser?: Optimiser): Promise<Map<string, StoredTensor>> {
+export async function collectTensors(network: PoseNetwork, optimiser?: Optimiser): Promise<Map<string, StoredTensor>> {
   const { store } = network;
   const tensors = new Map(prefixed(MODEL, await readStateDict(store)));
   if (optimiser) {
@@ -35,7 +35,7 @@ export async function collectTensors(network: PoseResnet, optimiser?: Optimiser)
 }
 
 /** The reverse. Errors: DataError naming the tensor that is missing or has another shape. */
-export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, network: PoseResnet, optimiser?: Optimiser): void {
+export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, network: PoseNetwork, optimiser?: Optimiser): void {
   const under = (prefix: string) => ({ where, get: (name: string) => tensors.get(prefix + name) });
   writeStateDict(network.store, under(MODEL));
   if (!optimiser) return;
@@ -58,7 +58,7 @@ export function restoreScaler(scaler: LossScaler, counters: Readonly<Record<stri
 }
 
 /** A network with the weights of a checkpoint file, and the configuration it was trained with. */
-export async function loadNetwork(gpu: Gpu, modelFile: string): Promise<{ network: PoseResnet; config: ResolvedConfig }> {
+export async function loadNetwork(gpu: Gpu, modelFile: string): Promise<{ network: PoseNetwork; config: ResolvedConfig }> {
   const checkpoint = await loadCheckpointFile(modelFile);
   const config = restoreConfig(checkpoint.state.config, modelFile);
   const network = buildNetwork(config);

@@ -12,8 +12,9 @@ import type { BufferRange, Gpu } from "../../gpu/device.ts";
 import { cutBoxes, jointCutoutBoxes, warpAffine } from "../../kernels/augment.ts";
 import { addInto, storeRow } from "../../kernels/elementwise.ts";
 import { argmaxPeaks, renderHeatmaps } from "../../kernels/heatmap.ts";
-import type { PoseResnet } from "../../models/pose_resnet.ts";
+import type { PoseNetwork } from "../../models/network.ts";
 import type { LossScaler } from "../../optim/loss_scaler.ts";
+import { add } from "../../ops/elementwise.ts";
 import { heatmapMse } from "../../ops/heatmap_mse.ts";
 import { drawViewTheta } from "../../pose/affine.ts";
 import type { Size } from "../../pose/types.ts";
@@ -73,7 +74,7 @@ const CUTOUT_REFERENCE_PX = 256;
 export class PoseCons implements TrainingMethod {
   readonly lossNames: readonly string[];
   readonly #gpu: Gpu;
-  readonly #network: PoseResnet;
+  readonly #network: PoseNetwork;
   readonly #facts: PoseConsFacts;
   /** How images, and with them all features, are stored. */
   readonly #dtype: DType;
@@ -87,7 +88,7 @@ export class PoseCons implements TrainingMethod {
   /** Row numbers 0 and 1, for copies into groups. */
   readonly #rows: readonly BufferRange[];
 
-  constructor(network: PoseResnet, facts: PoseConsFacts) {
+  constructor(network: PoseNetwork, facts: PoseConsFacts) {
     const { gpu } = network.store;
     const { batch, views } = facts;
     const { joints } = network;
@@ -250,9 +251,10 @@ export class PoseCons implements TrainingMethod {
     const count = views ? 2 : 1;
     store.zeroGradients();
     const losses = passes.map(({ images, labels, groups, slot }) => {
-      const prediction = this.#network.forward(images, { training: true, groups, slot });
+      const outputs = this.#network.heatmaps(images, { training: true, groups, slot });
       const { targets: target, weights: weight } = labels();
-      const loss = heatmapMse(prediction, { target, weight, groups });
+      // A network of several stages learns from the plain sum of their losses.
+      const loss = outputs.map((heatmaps) => heatmapMse(heatmaps, { target, weight, groups })).reduce((total, own) => add(total, own));
       backward(loss, scaler ? { gradient: scaler.gradientOf(loss) } : {});
       return loss;
     });

@@ -36,3 +36,23 @@ export function oksNms(persons: readonly ScoredPerson[], threshold: number, sigm
   }
   return kept;
 }
+
+/** The most picks that the soft variant makes. */
+const SOFT_PICKS = 20;
+
+/**
+ * Indices of at most 20 persons, best first; after each pick the scores of the rest are multiplied by exp(-oks² / threshold).
+ * PARITY: the decayed scores order the picks and are not written back. Source: HRNet's soft_oks_nms.
+ */
+export function softOksNms(persons: readonly ScoredPerson[], threshold: number, sigmas: readonly number[] = COCO_SIGMAS): number[] {
+  // NumPy's argsort()[::-1], anew after every pick.
+  const sorted = (left: readonly { i: number; score: number }[]) => left.toSorted((a, b) => a.score - b.score).reverse();
+  let left = sorted(persons.map(({ score }, i) => ({ i, score })));
+  const kept: number[] = [];
+  while (left.length > 0 && kept.length < SOFT_PICKS) {
+    const [best, ...rest] = left as [{ i: number; score: number }];
+    kept.push(best.i);
+    left = sorted(rest.map(({ i, score }) => ({ i, score: score * Math.exp(-(detectionOks(persons[best.i] as ScoredPerson, persons[i] as ScoredPerson, sigmas) ** 2) / threshold) })));
+  }
+  return kept;
+}

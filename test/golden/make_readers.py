@@ -33,10 +33,23 @@ def variables():
     }
 
 
+def write_pckh():
+    """MPII's gt_valid.mat of two persons, as distributed: joint x (x, y) x person, head boxes corner x (x, y) x person."""
+    names = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri".split()
+    positions = 100 + np.arange(64, dtype=np.float64).reshape(16, 2, 2)
+    missing = np.zeros((16, 2))
+    missing[0, 1] = 1
+    boxes = np.array([[100.0, 100.0], [130.0, 140.0]])[:, :, None].repeat(2, axis=2)
+    savemat(HERE / "gt_valid.mat", {
+        "dataset_joints": cells(names), "jnt_missing": missing, "pos_gt_src": positions, "headboxes_src": boxes,
+    })
+
+
 def main():
     HERE.mkdir(exist_ok=True)
     for name, compress in (("plain", False), ("compressed", True)):
         savemat(HERE / f"{name}.mat", variables(), do_compression=compress)
+    write_pckh()
     for path in HERE.glob("*.mat"):  # the header's text holds the date
         data = bytearray(path.read_bytes())
         data[:116] = b"MATLAB 5.0 MAT-file".ljust(116)

@@ -7,6 +7,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   train: () => import("./train.ts"),
   valid: () => import("./valid.ts"),
   predict: () => import("./predict.ts"),
+  convert: () => import("./convert.ts"),
+  inspect: () => import("./inspect.ts"),
   bench: () => import("./bench.ts"),
   doctor: () => import("./doctor.ts"),
   test: () => import("./test.ts"),

@@ -10,7 +10,8 @@ import { DataError } from "../error.ts";
 import { removeStaleTemporaries, systemErrorCode, writeChunksAtomic, writeFileAtomic } from "../files.ts";
 import { openSafetensors, safetensorsChunks, type StoredTensor } from "../interop/safetensors.ts";
 
-const FORMAT = "limber-checkpoint";
+/** What the metadata of a tensor file and the JSON say. */
+export const CHECKPOINT_FORMAT = "limber-checkpoint";
 const VERSION = 1;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -28,7 +29,7 @@ const stateSchema = v.object({
 });
 
 const recordSchema = v.object({
-  format: v.literal(FORMAT),
+  format: v.literal(CHECKPOINT_FORMAT),
   version: v.number(),
   tensors: v.object({
     file: v.pipe(v.string(), v.regex(/^[\w.-]+\.safetensors$/)),
@@ -76,14 +77,14 @@ function recordPath(folder: string, name: string): string {
  */
 export async function saveCheckpoint(folder: string, name: string, checkpoint: Checkpoint): Promise<void> {
   if (!/^[\w-]+$/.test(name)) throw new Error(`"${name}" cannot name a checkpoint`);
-  const chunks = safetensorsChunks(checkpoint.tensors, { metadata: { format: FORMAT } });
+  const chunks = safetensorsChunks(checkpoint.tensors, { metadata: { format: CHECKPOINT_FORMAT } });
   const hasher = new Bun.CryptoHasher("sha256");
   for (const chunk of chunks) hasher.update(chunk);
   const sha256 = hasher.digest("hex");
   const file = `${name}-${sha256.slice(0, 16)}.safetensors`;
   await writeChunksAtomic(join(folder, file), chunks);
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  const record = { format: FORMAT, version: VERSION, tensors: { file, bytes, sha256 }, state: checkpoint.state };
+  const record = { format: CHECKPOINT_FORMAT, version: VERSION, tensors: { file, bytes, sha256 }, state: checkpoint.state };
   await writeFileAtomic(recordPath(folder, name), `${JSON.stringify(record, undefined, 2)}\n`);
   for (const other of await fs.readdir(folder)) {
     const owner = /^([\w-]+)-[0-9a-f]{16}\.safetensors$/.exec(other)?.[1];
@@ -174,11 +175,11 @@ async function readRecord(path: string): Promise<unknown> {
 }
 
 function parseRecord(path: string, raw: unknown): v.InferOutput<typeof recordSchema> {
-  const tag = v.safeParse(v.object({ format: v.literal(FORMAT), version: v.number() }), raw);
+  const tag = v.safeParse(v.object({ format: v.literal(CHECKPOINT_FORMAT), version: v.number() }), raw);
   if (!tag.success) {
     throw new DataError({
       code: "checkpoint/foreign",
-      message: `is not a checkpoint: it lacks "format": "${FORMAT}"`,
+      message: `is not a checkpoint: it lacks "format": "${CHECKPOINT_FORMAT}"`,
       fix: "give the JSON file of a checkpoint, for example best.json in the folder of a run",
       where: path,
     });

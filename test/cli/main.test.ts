@@ -94,7 +94,7 @@ describe("help", () => {
   test("every command has one, and needs no device", async () => {
     const overview = await run(["--help"]);
     expect(overview.code).toBe(0);
-    const names = ["train", "valid", "predict", "bench", "doctor", "test", "check", "lint", "fmt", "golden"];
+    const names = ["train", "valid", "predict", "convert", "inspect", "bench", "doctor", "test", "check", "lint", "fmt", "golden"];
     for (const name of names) expect(overview.output).toMatch(new RegExp(`^  ${name} `, "m"));
     for (const help of await Promise.all(names.map((name) => run([name, "--help"])))) {
       expect(help.code).toBe(0);

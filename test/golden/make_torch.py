@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 
+import make_golden
 from make_golden import HERE as GOLDEN
 
 HERE = os.path.join(GOLDEN, "torch")
@@ -171,6 +172,31 @@ class Evil:
         return os.system, ("touch limber-was-here",)
 
 
+def networks():
+    """A small PoseResNet in the wrappings of the repositories, with images and heatmaps."""
+    net = make_golden.PoseResNet(make_golden.Basic, [1, 1, 1, 1], 4, [8, 8, 8], 17)
+    make_golden.scramble(net, torch.Generator().manual_seed(7))
+    net.eval()
+    x = torch.randn(2, 3, 32, 32)
+    state = net.state_dict()
+    torch.save({"epoch": 3, "state_dict": collections.OrderedDict(("module." + k, v) for k, v in state.items())}, path("pose_resnet10.pth.tar"), _use_new_zipfile_serialization=False)
+    pair = collections.OrderedDict(("resnet." + k.replace("final_layer", "final_layer_1"), v) for k, v in state.items())
+    pair.update(("resnet2." + k.replace("final_layer", "final_layer_1"), v + 1) for k, v in state.items())
+    torch.save(pair, path("pose_dual10.pth"))
+    save_safetensors("pose_resnet10", {"x": x, "y": net(x), **state})
+
+
+def round_trip():
+    """written.pth is what `bun run convert types.pth written.pth` makes; PyTorch must read it as types.pth and writes it again."""
+    wanted = torch.load(path("types.pth"))
+    for weights_only in (False, True):
+        found = torch.load(path("written.pth"), weights_only=weights_only)
+        assert list(found) == list(wanted)
+        for key, tensor in wanted.items():
+            assert found[key].dtype == tensor.dtype and torch.equal(found[key], tensor), key
+    torch.save(found, path("returned.pth"))
+
+
 if __name__ == "__main__":
     os.makedirs(HERE, exist_ok=True)
     types = all_types()
@@ -189,3 +215,5 @@ if __name__ == "__main__":
     torch.save({"state_dict": Evil()}, path("evil_legacy.pth"), _use_new_zipfile_serialization=False)
     torch.save(net, path("module.pth"))
     torch.jit.save(torch.jit.script(nn.ReLU()), path("script.pth"))
+    networks()
+    round_trip()

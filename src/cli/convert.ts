@@ -1,0 +1,25 @@
+import { ConfigError } from "../error.ts";
+import { defineCommand } from "./command.ts";
+
+/** Conversion of weights. */
+export const command = defineCommand({
+  name: "convert",
+  summary: "Converts weights: IN (PyTorch, safetensors, checkpoint) to OUT (.pth, .pt, .pth.tar, .safetensors)",
+  flags: {
+    model: { type: "text", hint: "NAME", description: "Check against and name as this: pose_resnet, pose_hrnet, hourglass, pose_cons; otherwise names stay" },
+    "allow-partial": { type: "switch", description: "With --model: take what fits instead of refusing" },
+  },
+  rest: { name: "IN OUT", description: "The two files" },
+  async run(flags, files) {
+    const [input, output] = files;
+    if (input === undefined || output === undefined || files.length > 2) {
+      throw new ConfigError({ code: "cli/bad-argument", message: `expected two files, received ${files.length}`, fix: "for example: bun run convert best.json weights.pth", where: "convert" });
+    }
+    if (flags["allow-partial"] && flags.model === undefined) {
+      throw new ConfigError({ code: "cli/bad-argument", message: "--allow-partial needs --model NAME", where: "convert" });
+    }
+    const { runConvert } = await import("../train/convert.ts");
+    await runConvert({ input, output, model: flags.model, allowPartial: flags["allow-partial"] });
+    return 0;
+  },
+});

@@ -1,0 +1,137 @@
+/** Conversion of weights between files, and a look into one. */
+import { ConfigError, DataError } from "../error.ts";
+import { type StoredTensor, toFloat32, writeSafetensors } from "../interop/safetensors.ts";
+import { normaliseNames, type NetworkShape, recogniseModel, reportLines, requireExactFit, shapesOf } from "../interop/state_names.ts";
+import { writeTorch } from "../interop/torch_writer.ts";
+import { StackedHourglass } from "../models/hourglass.ts";
+import { hrnetStages, PoseHrnet } from "../models/hrnet.ts";
+import { PoseResnet } from "../models/pose_resnet.ts";
+import type { ResnetDepth } from "../models/resnet.ts";
+import { fitLines, fitOf, networkShapes, openWeights, type WeightsFile } from "./weights_file.ts";
+
+/** Names that `--model` takes: a network, or a method whose files put resnet. before the network's names. */
+export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "hourglass", "pose_cons"] as const;
+
+/** A conversion. */
+export interface ConvertRequest {
+  readonly input: string;
+  readonly output: string;
+  /** One of CONVERT_MODELS; absent: all tensors keep their names. */
+  readonly model: string | undefined;
+  /** Take what fits the model. */
+  readonly allowPartial: boolean;
+}
+
+function buildShape(shape: NetworkShape) {
+  switch (shape.family) {
+    case "pose_resnet":
+      return new PoseResnet({ ...shape, depth: shape.depth as ResnetDepth });
+    case "pose_hrnet":
+      return new PoseHrnet({ ...shape, stages: hrnetStages(shape.width) });
+    case "hourglass":
+      return new StackedHourglass(shape);
+  }
+}
+
+function recognise(file: WeightsFile) {
+  const shapes = shapesOf(file.tensors);
+  const { names } = normaliseNames(file.tensors.keys());
+  return recogniseModel(new Map([...names].map(([name, fileName]) => [name, shapes.get(fileName) ?? []])));
+}
+
+/** The tensors to write: new name to name in the file. Throws DataError where they do not fit the model. */
+function chosenNames(file: WeightsFile, { model, allowPartial }: ConvertRequest): Map<string, string> {
+  if (model === undefined) return new Map([...file.tensors.keys()].map((name) => [name, name]));
+  if (!CONVERT_MODELS.some((name) => name === model)) {
+    throw new ConfigError({ code: "cli/bad-argument", message: `--model expects one of ${CONVERT_MODELS.join(", ")}, received "${model}"`, where: "convert" });
+  }
+  const recognised = recognise(file);
+  const shape = recognised?.network;
+  if (!shape || (shape.family !== model && !(model === "pose_cons" && shape.family !== "hourglass"))) {
+    throw new DataError({ code: "checkpoint/mismatch", message: `holds ${recognised?.text ?? "no network that is known"}, not a ${model}`, fix: "leave --model out to keep all tensors with their names", where: file.path });
+  }
+  const fit = fitOf(file, networkShapes(buildShape(shape).store));
+  console.log([`network     ${recognised?.text}`, ...fitLines(fit)].join("\n"));
+  if (!allowPartial) requireExactFit(fit.report, file.path);
+  const prefix = model === "pose_cons" ? "resnet." : "";
+  return new Map(fit.report.matched.map((name) => [prefix + name, fit.normalised.names.get(name) ?? name]));
+}
+
+/**
+ * Writes the weights of one file into another; the ending of the name says which kind: .pth, .pt, .pth.tar (PyTorch's ZIP) or
+ * .safetensors.
+ * @throws DataError where the input is damaged or does not fit the model; ConfigError for an unknown ending or model.
+ */
+export async function runConvert(request: ConvertRequest): Promise<void> {
+  const { input, output } = request;
+  const kind = /\.(pth|pt|pth\.tar)$/.test(output) ? "torch" : output.endsWith(".safetensors") ? "safetensors" : undefined;
+  if (!kind) throw new ConfigError({ code: "cli/bad-argument", message: `the output must end in .pth, .pt, .pth.tar or .safetensors, received "${output}"`, where: "convert" });
+  const file = await openWeights(input);
+  const names = chosenNames(file, request);
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, fileName] of names) tensors.set(name, await file.read(fileName));
+  await (kind === "torch" ? writeTorch(output, tensors) : writeSafetensors(output, tensors));
+  console.log(`${output}: ${tensors.size} tensors of ${input} (${file.kind})`);
+}
+
+/** Numbers of one tensor in a line: lowest, highest, mean, standard deviation; what is not finite is counted. */
+function statisticsText(tensor: StoredTensor, name: string): string {
+  const values = numbersOf(tensor, name);
+  let [low, high, sum, finite] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    finite++;
+    sum += value;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const mean = sum / finite;
+  let squares = 0;
+  for (const value of values) if (Number.isFinite(value)) squares += (value - mean) ** 2;
+  const show = (value: number) => (Number.isInteger(value) ? String(value) : value.toPrecision(4));
+  const broken = values.length - finite;
+  const text = finite === 0 ? "no finite values" : finite === 1 ? show(low) : `${show(low)} to ${show(high)}, mean ${show(mean)}, deviation ${show(Math.sqrt(squares / finite))}`;
+  return broken > 0 && values.length > 0 ? `${text}, NOT FINITE ${broken}` : text;
+}
+
+function numbersOf(tensor: StoredTensor, name: string): ArrayLike<number> & Iterable<number> {
+  const bytes = tensor.data.slice().buffer;
+  switch (tensor.dtype) {
+    case "F64": return new Float64Array(bytes);
+    case "I64": return Float64Array.from(new BigInt64Array(bytes), Number);
+    case "U64": return Float64Array.from(new BigUint64Array(bytes), Number);
+    case "I32": return new Int32Array(bytes);
+    case "U32": return new Uint32Array(bytes);
+    case "I16": return new Int16Array(bytes);
+    case "U16": return new Uint16Array(bytes);
+    case "I8": return new Int8Array(bytes);
+    case "U8":
+    case "BOOL": return new Uint8Array(bytes);
+    case "F8_E4M3":
+    case "F8_E5M2": return new Float32Array(0);
+    default: return toFloat32(tensor, name);
+  }
+} // prettier-ignore
+
+/**
+ * Prints what a file holds: kind, recognised network, every tensor with type, shape and statistics.
+ * @throws DataError where the file is damaged or of another kind.
+ */
+export async function runInspect(path: string): Promise<void> {
+  const file = await openWeights(path);
+  const recognised = recognise(file);
+  const { notes } = normaliseNames(file.tensors.keys());
+  const rows: [string, string, string, string][] = [];
+  let values = 0;
+  for (const [name, { dtype, shape }] of file.tensors) {
+    const elements = shape.reduce((product, side) => product * side, 1);
+    values += elements;
+    const complex = dtype === "C64" || dtype === "C128";
+    rows.push([name, dtype, `[${shape.join(", ")}]`, complex ? "complex" : elements === 0 ? "empty" : statisticsText(await file.read(name), name)]);
+  }
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? "").length)));
+  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+  console.log([...lines, "", `file        ${file.kind}`, `network     ${recognised?.text ?? "none that is known"}`, ...notes.map((note) => `names       ${note}`), `tensors     ${rows.length}, ${values.toLocaleString("en")} values`].join("\n"));
+  const shape = recognised?.network;
+  if (shape) console.log(reportLines(fitOf(file, networkShapes(buildShape(shape).store)).report).map((line) => `            ${line}`).join("\n"));
+}

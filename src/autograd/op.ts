@@ -25,7 +25,8 @@ export interface BackwardContext<A, S> {
 }
 
 export interface OpDefinition<A, S> {
-  readonly name: string;
+  /** For labels and messages; a family of ops derives it. */
+  readonly name: string | ((attributes: A) => string);
   /** Throws OpError with op, argument, expected, got; returns the output's shape. */
   infer(inputs: readonly Tensor[], attributes: A): Shape;
   /**
@@ -118,17 +119,18 @@ function refuseHalf(op: string, inputs: readonly Tensor[]): DType {
 /** Makes an op callable. `output`, where given, is written instead of a new tensor (its shape must be the inferred one). */
 export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor[], attributes: A, output?: Tensor) => Tensor {
   return (inputs, attributes, into) => {
+    const name = typeof op.name === "string" ? op.name : op.name(attributes);
     const shape = op.infer(inputs, attributes);
-    const dtype = op.dtype ? op.dtype(inputs, attributes) : refuseHalf(op.name, inputs);
+    const dtype = op.dtype ? op.dtype(inputs, attributes) : refuseHalf(name, inputs);
     const first = inputs[0] as Tensor;
-    checkDtype(op.name, "output", { tensor: into, dtype });
-    const output = into ?? emptyTensor(first.gpu, shape, { label: op.name, dtype });
+    checkDtype(name, "output", { tensor: into, dtype });
+    const output = into ?? emptyTensor(first.gpu, shape, { label: name, dtype });
     let saved = op.forward(inputs, attributes, output);
     const needs = inputs.map((input) => recordingGraph && wantsGradient(input));
     if (needs.some(Boolean)) {
       const node: Node = {
         sequence: sequence++,
-        name: op.name,
+        name,
         inputs,
         output,
         needs,

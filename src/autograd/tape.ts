@@ -115,6 +115,21 @@ function newerThanNow(gpu: Gpu): (range: BufferRange) => boolean {
   return ({ allocation }) => !allocation.persistent && allocation.serial >= begin;
 }
 
+type BackwardObserver = (root: Tensor, nodes: readonly Node[]) => void;
+
+let observer: BackwardObserver | undefined;
+
+/** Tells `observe` of every backward pass in `work`: its root and the ops it visits, last to first. */
+export function observeBackward(observe: BackwardObserver, work: () => void): void {
+  const before = observer;
+  observer = observe;
+  try {
+    work();
+  } finally {
+    observer = before;
+  }
+}
+
 /** Options of backward. */
 export interface BackwardOptions {
   /** Gradient of the root; where absent the root is a loss and its gradient is 1 for every element. */
@@ -143,6 +158,7 @@ export function backward(root: Tensor, options: BackwardOptions = {}): Map<Tenso
     for (const input of node.inputs) if (isNode(input.producer)) stack.push(input.producer);
   }
   nodes.sort((a, b) => b.sequence - a.sequence);
+  observer?.(root, nodes);
 
   const gradients = new Pending();
   const values = new Values();

@@ -7,6 +7,7 @@ import { GpuError } from "../error.ts";
 import type { BufferRange, Memory } from "./buffer.ts";
 import { type BufferRecord, elementTypesOf, type Kernel, type LinkedKernel, linkKernel, linkKey, packUniforms, type UniformRecord } from "./kernel.ts";
 import { releaseComputePass } from "./native.ts";
+import type { NonfiniteWatch } from "./nonfinite.ts";
 import type { Profiler } from "./profile.ts";
 import type { ElementTypes, Spec } from "./wgsl.ts";
 
@@ -66,6 +67,7 @@ export class Commands {
   /** What the driver reported last; thrown by the next check. */
   failure: GpuError | undefined;
   profiler: Profiler | undefined;
+  watch: NonfiniteWatch | undefined;
   /** Counts for the tests of the replayed step. */
   readonly counters = { bindGroups: 0, pipelines: 0, submits: 0, dispatches: 0, reads: 0 };
 
@@ -156,6 +158,7 @@ export class Commands {
     this.recorder?.push(encoded);
     if (!this.#memory.planning) {
       this.encode(encoded);
+      this.watch?.after(encoded);
       return;
     }
     for (const { allocation } of ranges) if (!allocation.buffer) throw releasedError(kernel, allocation.label);

@@ -12,11 +12,13 @@ import { Commands, type Dispatch, type EncodedDispatch } from "./commands.ts";
 import type { AdapterChoice } from "./driver.ts";
 import type { BufferRecord, Kernel, UniformRecord } from "./kernel.ts";
 import { type AdapterInfo, type DeviceMode, openNativeDevice, type NativeDevice } from "./native.ts";
+import { type NonfiniteFinding, NonfiniteWatch, WATCHED_BUFFERS } from "./nonfinite.ts";
 import { type ProfileRow, Profiler } from "./profile.ts";
 import { Recording } from "./record.ts";
 import type { ElementType } from "./wgsl.ts";
 
 export type { BufferRange, MemoryStatistics } from "./buffer.ts";
+export type { NonfiniteFinding } from "./nonfinite.ts";
 export type { ProfileRow } from "./profile.ts";
 export type { Recording } from "./record.ts";
 export type { ElementType } from "./wgsl.ts";
@@ -283,6 +285,27 @@ export class Gpu {
       return profiler.table(stamps);
     } finally {
       profiler.destroy();
+    }
+  }
+
+  /**
+   * Runs `work` eagerly and counts NaN and infinite numbers in every float buffer behind each dispatch that writes it.
+   * Returns the first with any. For debugging: several times as slow.
+   */
+  async findNonfinite(work: () => void): Promise<NonfiniteFinding | undefined> {
+    if (this.#commands.recorder || this.#commands.watch) throw new Error("findNonfinite inside a recorded or a watched step");
+    const counts = this.upload(new Uint32Array(2 * WATCHED_BUFFERS), "counts of non-finite numbers");
+    const watch = new NonfiniteWatch(this.#commands, counts);
+    try {
+      this.#commands.watch = watch;
+      try {
+        this.scope(work);
+      } finally {
+        this.#commands.watch = undefined;
+      }
+      return watch.first(new Uint32Array(await this.read(counts)));
+    } finally {
+      this.free(counts);
     }
   }
 

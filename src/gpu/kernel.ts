@@ -31,6 +31,14 @@ export interface LinkedKernel {
   readonly uniformBytes: number;
 }
 
+/** Kernels that were declared, by name; those of one name differ in their fragments. */
+const declared = new Map<string, Map<string, Kernel>>();
+
+/** Every kernel declared so far, by name. */
+export function declaredKernels(): Map<string, Kernel[]> {
+  return new Map([...declared].map(([name, variants]) => [name, [...variants.values()]]));
+}
+
 /** Declares a kernel; nothing is read or compiled before its first use. */
 export function defineKernel<const B extends BufferRecord, const U extends UniformRecord>(kernel: {
   name: string;
@@ -38,6 +46,9 @@ export function defineKernel<const B extends BufferRecord, const U extends Unifo
   buffers: B;
   uniforms: U;
 }): Kernel<B, U> {
+  let variants = declared.get(kernel.name);
+  if (!variants) declared.set(kernel.name, (variants = new Map()));
+  variants.set(kernel.fragments.join("+"), kernel);
   return kernel;
 }
 

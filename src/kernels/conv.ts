@@ -6,7 +6,7 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
-import { adapterClass, padColumns, rowSlices, sumSlices } from "./gemm.ts";
+import { adapterClass, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
@@ -75,32 +75,40 @@ function pixelFragments(core: string, phase: ConvPhase): string[] {
   return [core, ...SHARED, ...phases, "gemm/a_patch.wgsl", "gemm/c_pixels.wgsl"];
 }
 
-function plainKernel(core: string, phase: ConvPhase) {
-  return defineKernel({
-    name: `gemm/${phase}`,
-    fragments: [...pixelFragments(core, phase), "gemm/epilogue_none.wgsl"],
-    buffers: { a: "read", b: "read", c: "read_write" },
-    uniforms: UNIFORMS,
-  });
+function plainKernel(phase: ConvPhase) {
+  return perCore((core) =>
+    defineKernel({
+      name: `gemm/${phase}`,
+      fragments: [...pixelFragments(core, phase), "gemm/epilogue_none.wgsl"],
+      buffers: { a: "read", b: "read", c: "read_write" },
+      uniforms: UNIFORMS,
+    }),
+  );
 }
 
-function biasKernel(core: string, phase: ConvPhase) {
-  return defineKernel({
-    name: `gemm/${phase}_bias`,
-    fragments: [...pixelFragments(core, phase), "gemm/epilogue_bias.wgsl"],
-    buffers: { a: "read", b: "read", c: "read_write", bias: "read" },
-    uniforms: UNIFORMS,
-  });
+const plainKernels = { conv: plainKernel("conv"), transposed: plainKernel("transposed") };
+
+function biasKernel(phase: ConvPhase) {
+  return perCore((core) =>
+    defineKernel({
+      name: `gemm/${phase}_bias`,
+      fragments: [...pixelFragments(core, phase), "gemm/epilogue_bias.wgsl"],
+      buffers: { a: "read", b: "read", c: "read_write", bias: "read" },
+      uniforms: UNIFORMS,
+    }),
+  );
 }
 
-function weightKernel(core: string) {
-  return defineKernel({
+const biasKernels = { conv: biasKernel("conv"), transposed: biasKernel("transposed") };
+
+const weightKernel = perCore((core) =>
+  defineKernel({
     name: "gemm/weight",
     fragments: [core, ...SHARED, "gemm/phase_weight.wgsl", "gemm/a_patch_transposed.wgsl", "gemm/c_weight.wgsl"],
     buffers: { a: "read", b: "read", c: "read_write" },
     uniforms: UNIFORMS,
-  });
-}
+  }),
+);
 
 const packKernel = defineKernel({
   name: "conv/pack_weights",
@@ -191,8 +199,8 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
       workgroups: [columnTiles, count, parities] as const,
       flops: convFlops(shape) / slices.length,
     };
-    if (bias) gpu.run(biasKernel(plan.fragment, phase), { ...call, buffers: { a, b: right, c, bias } });
-    else gpu.run(plainKernel(plan.fragment, phase), { ...call, buffers: { a, b: right, c } });
+    if (bias) gpu.run(biasKernels[phase](plan.fragment), { ...call, buffers: { a, b: right, c, bias } });
+    else gpu.run(plainKernels[phase](plan.fragment), { ...call, buffers: { a, b: right, c } });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What all products share, whatever their views: the adapter's class, grids, wider rows of B, sums of slices. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
-import { type AdapterClass, COLUMN_PADDING, type GemmPlan } from "./gemm_plan.ts";
+import { type AdapterClass, COLUMN_PADDING, CORE_FRAGMENTS, type GemmPlan } from "./gemm_plan.ts";
 
 const padColumnsKernel = defineKernel({
   name: "gemm/pad_columns",
@@ -16,6 +16,12 @@ const sumSlicesKernel = defineKernel({
   buffers: { x: "read", y: "read_write" },
   uniforms: { count: "u32", slices: "u32" },
 });
+
+/** A kernel for each core, made at once: all are then known by name. */
+export function perCore<K>(make: (core: string) => K): (core: string) => K {
+  const made = new Map(CORE_FRAGMENTS.map((core) => [core, make(core)]));
+  return (core) => made.get(core) ?? make(core);
+}
 
 /** What the planner needs to know of this device. */
 export function adapterClass(gpu: Gpu): AdapterClass {

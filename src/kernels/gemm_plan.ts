@@ -42,6 +42,9 @@ const LANES_FRAGMENT = "gemm/core_lanes.wgsl";
 const LANES4_FRAGMENT = "gemm/core_lanes4.wgsl";
 const TILE_FRAGMENT = "gemm/core_tile.wgsl";
 
+/** The cores, as fragments. */
+export const CORE_FRAGMENTS: readonly string[] = [LANES_FRAGMENT, LANES4_FRAGMENT, TILE_FRAGMENT];
+
 /** Column vectors per subgroup that the lanes core is compiled for, with their speed relative to the widest (lavapipe, 1024³). */
 const LANE_COLUMNS = [
   { columns: 8, speed: 1 },

@@ -2,7 +2,7 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel } from "../gpu/kernel.ts";
 import { copyStrided } from "./copy_strided.ts";
-import { adapterClass, gridSlices, padColumns, rowSlices, sumSlices } from "./gemm.ts";
+import { adapterClass, gridSlices, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 
 /** C[rows, columns] = A[rows, depth] B[depth, columns], `batch` times. All matrices are dense, one behind the other. */
@@ -41,23 +41,23 @@ const UNIFORMS = {
 
 const VIEWS = ["gemm/phase_matmul.wgsl", "gemm/a_matrix.wgsl", "gemm/b_rows.wgsl", "gemm/c_matrix.wgsl", "lib/scalar.wgsl", "lib/divide.wgsl"];
 
-function plainKernel(core: string) {
-  return defineKernel({
+const plainKernel = perCore((core) =>
+  defineKernel({
     name: "gemm/matmul",
     fragments: [core, ...VIEWS, "gemm/epilogue_none.wgsl"],
     buffers: { a: "read", b: "read", c: "read_write" },
     uniforms: UNIFORMS,
-  });
-}
+  }),
+);
 
-function biasKernel(core: string) {
-  return defineKernel({
+const biasKernel = perCore((core) =>
+  defineKernel({
     name: "gemm/matmul_bias",
     fragments: [core, ...VIEWS, "gemm/epilogue_bias.wgsl"],
     buffers: { a: "read", b: "read", c: "read_write", bias: "read" },
     uniforms: UNIFORMS,
-  });
-}
+  }),
+);
 
 /** How the kernel walks through A: products, runs of depth in each, and steps in elements. */
 function walkOf({ rows, depth, batch, transposeA, sharedA, sharedB, summed }: MatrixProduct) {

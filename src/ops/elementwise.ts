@@ -48,7 +48,7 @@ function operandsOf(inputs: readonly Tensor[], { operands }: Attributes): MapOpe
 }
 
 const op = defineOp<Attributes, undefined>({
-  name: "elementwise",
+  name: ({ name }) => name,
   infer: (inputs, { name }) => broadcastShape(name, inputs.map(({ shape }) => shape)),
   dtype(inputs, { name }) {
     if (!inputs.some(({ dtype }) => dtype === "f16")) return "f32";

@@ -39,7 +39,7 @@ function keptShape(shape: Shape, axes: readonly number[]): number[] {
 }
 
 const linearOp = defineOp<Attributes, undefined>({
-  name: "reduce",
+  name: ({ kind }) => kind,
   infer: ([x], { axes }) => keptShape((x as Tensor).shape, axes),
   forward([x], { kind, axes, scale }, output) {
     const { gpu, range, shape } = x as Tensor;
@@ -55,7 +55,7 @@ const linearOp = defineOp<Attributes, undefined>({
 
 /** Minimum and maximum; elements that tie share the gradient evenly, as in PyTorch's amin and amax. */
 const extremeOp = defineOp<Attributes, undefined>({
-  name: "extreme",
+  name: ({ kind }) => kind,
   infer: ([x], { axes }) => keptShape((x as Tensor).shape, axes),
   forward([x], { kind, axes }, output) {
     const { gpu, range, shape } = x as Tensor;

@@ -21,6 +21,7 @@ import { multiStepSchedule } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
 import { skeletonFor } from "../pose/skeleton.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { debugModes, StepDebugger } from "./debug.ts";
 import { openTrainingData, prepareData, readPersons, SampleSource } from "./data.ts";
 import { type Evaluation, evaluateNetwork } from "./evaluate.ts";
 import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
@@ -84,6 +85,7 @@ function diverged(name: string, value: number, { step, mixed }: { step: number; 
 export async function runTraining({ loaded, folder, resume, stop }: TrainRequest): Promise<TrainOutcome> {
   const { config } = loaded;
   const { TRAIN, TEST, MODEL } = config;
+  const debug = debugModes(process.env["LIMBER_DEBUG"]);
   const log = new RunLog({ linePeriod: config.PRINT_FREQ, file: join(folder, "train.log") });
   const say = (text: string) => log.line(text);
   await mkdir(folder, { recursive: true });
@@ -107,7 +109,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     losses.encode(MODEL.EXTRA.RECOMPUTE ? withRecompute(encode) : encode());
     scaler?.update();
     optimiser.step();
-  });
+  }, { eager: debug.nonfinite });
+  const inspector = debug.nonfinite || debug.graph ? new StepDebugger(debug, { gpu, store, folder }) : undefined;
 
   let epoch = TRAIN.BEGIN_EPOCH;
   let stepInEpoch = 0;
@@ -202,7 +205,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         method.prepare(batch, { epoch, stepInEpoch, step });
         optimiser.prepare(learningRate);
         losses.prepare(step + 1);
-        runner.run(method.generation);
+        if (inspector) await inspector.run(() => runner.run(method.generation), step + 1);
+        else runner.run(method.generation);
         const finished = gpu.mark();
         store.batchesTracked += method.passes;
         step++;

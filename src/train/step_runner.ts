@@ -19,7 +19,7 @@ export class StepRunner {
   readonly #eager: boolean;
   readonly #held = new Map<string, Held>();
   #latest: Recording | undefined;
-  /** Host time of replayed steps, ms, and how many there were. */
+  /** Host time of the steps, ms, and how many there were. */
   readonly host = { ms: 0, steps: 0 };
 
   /** @param work encodes the step; `mode` is what run() was given. */
@@ -37,8 +37,11 @@ export class StepRunner {
    */
   run(generation: number, mode = ""): void {
     if (this.#eager) {
+      const started = performance.now();
       this.#gpu.scope(() => this.#work(mode));
       this.#gpu.flush();
+      this.host.ms += performance.now() - started;
+      this.host.steps++;
       return;
     }
     let held = this.#held.get(mode);

@@ -7,7 +7,7 @@
 export { ConfigError, DataError, type ErrorFacts, errorText, GpuError, LimberError, OpError } from "./error.ts";
 
 // The device and its memory.
-export { type BufferRange, type Gpu, type MemoryStatistics, openDevice, type OpenOptions, type ProfileRow, type Recording } from "./gpu/device.ts";
+export { type BufferRange, type Gpu, type MemoryStatistics, type NonfiniteFinding, openDevice, type OpenOptions, type ProfileRow, type Recording } from "./gpu/device.ts";
 export type { AdapterChoice } from "./gpu/driver.ts";
 export type { AdapterInfo, DeviceMode } from "./gpu/native.ts";
 
@@ -25,7 +25,8 @@ export {
 } from "./tensor/tensor.ts";
 
 // Differentiation.
-export { withoutGradient } from "./autograd/op.ts";
+export { type BackwardGraph, captureGraphs, graphDot, graphText } from "./autograd/graph.ts";
+export { withoutGradient, withRecompute } from "./autograd/op.ts";
 export { backward, type BackwardOptions } from "./autograd/tape.ts";
 
 // Layers of a network as functions.
@@ -153,7 +154,7 @@ export {
   type ViewFacts,
 } from "./methods/semi/pose_cons.ts";
 export { LossLog } from "./train/loss_log.ts";
-export { StepRunner } from "./train/step_runner.ts";
+export { StepRunner, type StepRunnerOptions } from "./train/step_runner.ts";
 export { runTraining } from "./train/run.ts";
 export { runValidation } from "./train/valid.ts";
 export { runPrediction } from "./train/predict.ts";

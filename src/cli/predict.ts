@@ -1,3 +1,4 @@
+import { loadConfig } from "../config/config.ts";
 import { ConfigError } from "../error.ts";
 import type { Box } from "../pose/types.ts";
 import { defineCommand } from "./command.ts";
@@ -11,8 +12,10 @@ export const command = defineCommand({
       type: "text",
       hint: "FILE",
       required: true,
-      description: "Checkpoint, for example best.json of a run",
+      description: "Weights: a checkpoint, for example best.json of a run; or .pth, .pth.tar, .safetensors with --cfg",
     },
+    cfg: { type: "text", hint: "FILE", description: "Configuration of the network, in place of the one in the checkpoint" },
+    "allow-partial": { type: "switch", description: "Take what fits of the weights instead of refusing" },
     image: { type: "text", hint: "FILE", required: true, description: "JPEG or PNG" },
     bbox: {
       type: "text",
@@ -23,7 +26,11 @@ export const command = defineCommand({
     out: { type: "text", hint: "DIR", required: true, description: "Folder for the results" },
     "save-heatmaps": { type: "text", hint: "FILE.npy", description: "Also write the heatmaps [persons, h, w, joints]" },
   },
-  async run(flags) {
+  rest: { name: "KEY=VALUE", description: "Overrides of --cfg, for example MODEL.NUM_JOINTS=17" },
+  async run(flags, overrides) {
+    if (flags.cfg === undefined && overrides.length > 0) {
+      throw new ConfigError({ code: "cli/bad-argument", message: `"${overrides[0]}" needs --cfg FILE`, where: "predict" });
+    }
     const boxes = flags.bbox.map(parseBox);
     const saveHeatmaps = flags["save-heatmaps"];
     if (saveHeatmaps !== undefined && !saveHeatmaps.endsWith(".npy")) {
@@ -33,8 +40,9 @@ export const command = defineCommand({
         where: "predict",
       });
     }
+    const loaded = flags.cfg === undefined ? undefined : await loadConfig(flags.cfg, overrides);
     const { runPrediction } = await import("../train/predict.ts");
-    await runPrediction({ modelFile: flags["model-file"], image: flags.image, boxes, out: flags.out, saveHeatmaps });
+    await runPrediction({ modelFile: flags["model-file"], loaded, allowPartial: flags["allow-partial"], image: flags.image, boxes, out: flags.out, saveHeatmaps });
     return 0;
   },
 });

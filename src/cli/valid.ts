@@ -11,17 +11,19 @@ export const command = defineCommand({
     "model-file": {
       type: "text",
       hint: "FILE",
-      description: "Weights; otherwise TEST.MODEL_FILE, otherwise the best of the run's folder",
+      description: "Weights (checkpoint, .pth, .pth.tar, .safetensors); otherwise TEST.MODEL_FILE, otherwise the best of the run's folder",
     },
+    "allow-partial": { type: "switch", description: "Take what fits of the weights instead of refusing" },
   },
   rest: { name: "KEY=VALUE", description: "Overrides, for example TEST.FLIP_TEST=true" },
-  async run({ cfg, "model-file": modelFile }, overrides) {
+  async run({ cfg, "model-file": modelFile, "allow-partial": allowPartial }, overrides) {
     const { loaded, folder } = await loadRun("valid", cfg, overrides);
     const { runValidation } = await import("../train/valid.ts");
     await runValidation({
       loaded,
       folder,
       modelFile: modelFile ?? (loaded.config.TEST.MODEL_FILE || join(folder, "best.json")),
+      allowPartial,
     });
     return 0;
   },

@@ -81,6 +81,11 @@ const model = section({
     true,
     "true: convolutions start from N(0, 0.001) as in the published code; false: from PyTorch's default",
   ),
+  PRETRAINED: key(
+    v.string(),
+    "",
+    "weights to start from (.pth, .pth.tar, .safetensors, checkpoint): the backbone must fit, final_layer is left as it starts; empty: none",
+  ),
   EXTRA: extra,
 });
 
@@ -210,7 +215,6 @@ export const FOREIGN_KEYS: Readonly<Record<string, string>> = {
   RAND_MAGNITUDE: "",
   "MODEL.BACKBONE": "the backbone is a ResNet",
   "MODEL.STYLE": "the bottleneck has its stride in the 3x3 convolution",
-  "MODEL.PRETRAINED": "",
   "MODEL.EXTRA.TARGET_TYPE": "targets are Gaussians",
   "DATASET.TEST_DATASET": "validation is on COCO",
   "DATASET.DATA_FORMAT": "images are read from folders",
@@ -237,6 +241,7 @@ export const FREE_ON_RESUME: readonly string[] = [
   "OUTPUT_DIR",
   "PRINT_FREQ",
   "WORKERS",
+  "MODEL.PRETRAINED",
   "DATASET.ROOT",
   "DATASET.TRAIN_ANNOTATIONS",
   "DATASET.TRAIN_IMAGES",

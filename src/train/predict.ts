@@ -30,12 +30,12 @@ function checkBox([x, y, w, h]: Box, width: number, height: number): void {
 }
 
 /** Writes <image>.json and <image>_overlay.png, and heatmaps where asked for. */
-export async function runPrediction({ modelFile, image: path, boxes, out, saveHeatmaps }: PredictRequest): Promise<void> {
+export async function runPrediction({ modelFile, loaded, allowPartial, image: path, boxes, out, saveHeatmaps }: PredictRequest): Promise<void> {
   const image = await decodeImage(path);
   const wanted: readonly Box[] = boxes.length > 0 ? boxes : [[0, 0, image.width, image.height]];
   for (const box of wanted) checkBox(box, image.width, image.height);
   const gpu = await openDevice();
-  const { network, config } = await loadNetwork(gpu, modelFile);
+  const { network, config } = await loadNetwork(gpu, { modelFile, config: loaded?.config, allowPartial, say: (line) => console.error(line) });
   const skeleton = skeletonFor(config.MODEL.NUM_JOINTS);
   const joints = skeleton.jointNames.length;
   const records = wanted.map(

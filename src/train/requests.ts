@@ -21,14 +21,20 @@ export interface ValidRequest {
   readonly loaded: LoadedConfig;
   /** Folder of the run, where results are written. */
   readonly folder: string;
-  /** Checkpoint with the weights: its JSON or its tensor file. */
+  /** Weights: a checkpoint's JSON or tensor file, or .pth, .pth.tar, .safetensors. */
   readonly modelFile: string;
+  /** Take what fits of the weights. */
+  readonly allowPartial: boolean;
 }
 
 /** A prediction on one image. */
 export interface PredictRequest {
-  /** Checkpoint with the weights: its JSON or its tensor file; it also holds the configuration. */
+  /** Weights: a checkpoint's JSON or tensor file, which also holds the configuration, or .pth, .pth.tar, .safetensors. */
   readonly modelFile: string;
+  /** The network's configuration, in place of the checkpoint's; needed for bare weights. */
+  readonly loaded: LoadedConfig | undefined;
+  /** Take what fits of the weights. */
+  readonly allowPartial: boolean;
   readonly image: string;
   /** One box per person in px of the image; empty: the whole image. */
   readonly boxes: readonly Box[];

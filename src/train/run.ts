@@ -30,6 +30,7 @@ import { LossLog } from "./loss_log.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
 import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
 import { StepRunner } from "./step_runner.ts";
+import { loadWeights } from "./weights_file.ts";
 
 /** Learning rate of an epoch: multiplied by the factor once for every milestone that has passed. */
 function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number): number {
@@ -130,6 +131,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const { counters } = checkpoint.state;
     optimiser.steps = counters["optimiserSteps"] ?? step;
     if (scaler) restoreScaler(scaler, counters, where);
+  } else if (MODEL.PRETRAINED !== "") {
+    await loadWeights(store, MODEL.PRETRAINED, { need: "backbone", say });
   }
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
   const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];

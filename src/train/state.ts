@@ -1,7 +1,7 @@
 /** A run's state between the device and a checkpoint. */
 import type { ResolvedConfig } from "../config/config.ts";
 import { restoreConfig } from "../config/config.ts";
-import { DataError } from "../error.ts";
+import { ConfigError, DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
 import { buildNetwork } from "../models/build.ts";
@@ -10,6 +10,7 @@ import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/stat
 import type { LossScaler } from "../optim/loss_scaler.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
 import { loadCheckpointFile } from "./checkpoint.ts";
+import { isBareWeights, loadWeights } from "./weights_file.ts";
 
 const MODEL = "model.";
 
@@ -57,12 +58,32 @@ export function restoreScaler(scaler: LossScaler, counters: Readonly<Record<stri
   scaler.restore({ scale, goodSteps, skippedSteps });
 }
 
-/** A network with the weights of a checkpoint file, and the configuration it was trained with. */
-export async function loadNetwork(gpu: Gpu, modelFile: string): Promise<{ network: PoseNetwork; config: ResolvedConfig }> {
-  const checkpoint = await loadCheckpointFile(modelFile);
-  const config = restoreConfig(checkpoint.state.config, modelFile);
+/** Which weights to load, and into what. */
+export interface ModelRequest {
+  /** A checkpoint's JSON or tensor file, or bare weights: .pth, .pth.tar, .safetensors. */
+  readonly modelFile: string;
+  /** The network's configuration; undefined: the one that the checkpoint holds. */
+  readonly config: ResolvedConfig | undefined;
+  /** Take what fits and keep the initial values of the rest. */
+  readonly allowPartial: boolean;
+  /** Takes the report of what fitted. */
+  readonly say: (line: string) => void;
+}
+
+/**
+ * A network with the weights of a file, and its configuration.
+ * @throws DataError where the file is damaged or does not fit; ConfigError for bare weights without a configuration.
+ */
+export async function loadNetwork(gpu: Gpu, { modelFile, config: given, allowPartial, say }: ModelRequest): Promise<{ network: PoseNetwork; config: ResolvedConfig }> {
+  const bare = await isBareWeights(modelFile);
+  if (bare && !given) {
+    throw new ConfigError({ code: "cli/bad-argument", where: modelFile, message: "holds weights without a configuration", fix: "give the network's configuration: --cfg FILE [KEY=VALUE ...]" });
+  }
+  const checkpoint = bare ? undefined : await loadCheckpointFile(modelFile);
+  const config = given ?? restoreConfig(checkpoint?.state.config ?? {}, modelFile);
   const network = buildNetwork(config);
   network.store.materialise(gpu, config.SEED);
-  restoreTensors(checkpoint.tensors, modelFile, network);
+  if (!checkpoint || allowPartial) await loadWeights(network.store, modelFile, { need: allowPartial ? "some" : "all", say });
+  else restoreTensors(checkpoint.tensors, modelFile, network);
   return { network, config };
 }

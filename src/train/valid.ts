@@ -5,26 +5,21 @@ import { scoreRows } from "../eval/coco_eval.ts";
 import { writeResults } from "../eval/results.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
-import { buildNetwork } from "../models/build.ts";
-import { loadCheckpointFile } from "./checkpoint.ts";
 import { prepareData, readPersons, SampleSource } from "./data.ts";
 import { evaluateNetwork } from "./evaluate.ts";
 import { drawPredictionGrid } from "./figures.ts";
 import { renderTable, RunLog } from "./log.ts";
 import type { ValidRequest } from "./requests.ts";
-import { restoreTensors } from "./state.ts";
+import { loadNetwork } from "./state.ts";
 
 /** Prints the ten figures of COCO, writes results and a grid of predictions into the run's folder. */
-export async function runValidation({ loaded, folder, modelFile }: ValidRequest): Promise<void> {
+export async function runValidation({ loaded, folder, modelFile, allowPartial }: ValidRequest): Promise<void> {
   const { config } = loaded;
   const log = new RunLog({ linePeriod: 1_000_000 });
   await prepareData(config, (line) => log.line(line));
-  const checkpoint = await loadCheckpointFile(modelFile);
   const set = await readPersons(config, "test");
   const gpu = await openDevice();
-  const network = buildNetwork(config);
-  network.store.materialise(gpu, config.SEED);
-  restoreTensors(checkpoint.tensors, modelFile, network);
+  const { network } = await loadNetwork(gpu, { modelFile, config, allowPartial, say: (line) => log.line(line) });
   const source = new SampleSource(config);
   await mkdir(folder, { recursive: true });
   await log.begin("validation", Math.ceil(set.records.length / Math.min(config.TEST.BATCH_SIZE, set.records.length)));

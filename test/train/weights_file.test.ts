@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DataError } from "../../src/error.ts";
+import { openSafetensors } from "../../src/interop/safetensors.ts";
+import { PoseResnet } from "../../src/models/pose_resnet.ts";
+import { EVALUATION } from "../../src/nn/layers.ts";
+import { readStateDict } from "../../src/nn/state_dict.ts";
+import { persistentTensor } from "../../src/tensor/tensor.ts";
+import { loadWeights, networkShapes, openWeights } from "../../src/train/weights_file.ts";
+import { Golden } from "../golden/load.ts";
+import { expectClose } from "../support/compare.ts";
+import { testDevice } from "../support/device.ts";
+import { type Outcome, readJson, TinyProject } from "../support/tiny_run.ts";
+
+const gpu = await testDevice();
+const golden = (name: string) => fileURLToPath(new URL(`../golden/torch/${name}`, import.meta.url));
+
+function network({ joints = 17, depth = 10 as const, seed = 1 } = {}): PoseResnet {
+  const made = new PoseResnet({ depth, joints, width: 4, deconvFilters: [8, 8, 8] });
+  made.store.materialise(gpu, seed);
+  return made;
+}
+
+describe("a file that PyTorch wrote gives PyTorch's heatmaps:", () => {
+  test.each([
+    ["pose_resnet10.pth.tar", "module. taken off"],
+    ["pose_dual10.pth", "left out 92 tensors of the other network"],
+  ])("%s", async (name, note) => {
+    const net = network();
+    const lines: string[] = [];
+    const report = await loadWeights(net.store, golden(name), { need: "all", say: (line) => lines.push(line) });
+    expect(report.matched.length).toBe(networkShapes(net.store).size);
+    expect(lines.join("\n")).toContain(note);
+    expect(lines.at(-1)).toBe("weights   matched 92");
+    const torch = await Golden.open("torch/pose_resnet10");
+    const x = persistentTensor(gpu, torch.imageShape("x"), { data: torch.images("x") });
+    const y = await net.forward(x, EVALUATION).toArray();
+    expectClose(y, torch.images("y"), "torchNetwork", name);
+  });
+});
+
+describe("what does not fit", () => {
+  test("is refused with the report, or the rest is taken where that is allowed", async () => {
+    const net = network({ joints: 5 });
+    const before = await readStateDict(net.store);
+    const lines: string[] = [];
+    const load = (need: "all" | "some") => loadWeights(net.store, golden("pose_resnet10.pth.tar"), { need, say: (line) => lines.push(line) });
+    const error = await load("all").catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as DataError).message).toContain("reshaped 2: final_layer.weight [17, 8, 1, 1] for [5, 8, 1, 1], final_layer.bias [17] for [5]");
+    expect(lines).toEqual([]);
+    expect(await readStateDict(net.store)).toEqual(before);
+    await load("some");
+    expect(lines.at(-1)).toContain("reshaped 2");
+    const after = await readStateDict(net.store);
+    const file = await openWeights(golden("pose_resnet10.pth.tar"));
+    expect(after.get("final_layer.weight")).toEqual(before.get("final_layer.weight"));
+    for (const name of ["conv1.weight", "deconv_layers.6.weight", "bn1.running_var"]) expect(after.get(name)?.data).toEqual((await file.read(`module.${name}`)).data);
+  });
+
+  test("for a start from other weights the backbone must be whole, the last layer stays as it was", async () => {
+    const net = network();
+    const before = await readStateDict(net.store);
+    const say = () => undefined;
+    await loadWeights(net.store, golden("pose_resnet10.pth.tar"), { need: "backbone", say });
+    const after = await readStateDict(net.store);
+    expect(after.get("final_layer.weight")).toEqual(before.get("final_layer.weight"));
+    expect(after.get("conv1.weight")).not.toEqual(before.get("conv1.weight"));
+    const deeper = new PoseResnet({ depth: 18, joints: 17, width: 4, deconvFilters: [8, 8, 8] });
+    deeper.store.materialise(gpu, 1);
+    await expect(loadWeights(deeper.store, golden("pose_resnet10.pth.tar"), { need: "backbone", say })).rejects.toThrow("missing 40: layer1.1.conv1.weight");
+    await expect(loadWeights(net.store, golden("types.pth"), { need: "some", say })).rejects.toThrow("not one of its tensors fits");
+  });
+});
+
+describe("commands", () => {
+  setDefaultTimeout(120_000);
+  const project = new TinyProject();
+  afterAll(() => project.remove());
+  const good = join(project.runFolder("good"), "latest.json");
+  const expectDone = ({ code, output, errors }: Outcome): string => {
+    expect(errors).not.toContain("error");
+    expect(code).toBe(0);
+    return output;
+  };
+  beforeAll(async () => {
+    await project.trained("good", "TRAIN.END_EPOCH=1");
+    expectDone(await project.run(["convert", good, "w.pth", "--model", "pose_cons"]));
+  });
+
+  test("a checkpoint becomes a .pth, a .safetensors and a .pth again: the same bytes", async () => {
+    const output = expectDone(await project.run(["convert", "w.pth", "w.safetensors", "--model", "pose_resnet"]));
+    expect(output).toContain("network     PoseResNet-8, width 8, 17 joints");
+    expectDone(await project.run(["convert", "w.safetensors", "v.pth.tar", "--model", "pose_cons"]));
+    const { tensors } = readJson(good);
+    const own = await openSafetensors(join(project.runFolder("good"), tensors.file));
+    const file = await openSafetensors(join(project.folder, "w.safetensors"));
+    expect(file.entries.size).toBeGreaterThan(40);
+    for (const name of file.entries.keys()) expect((await file.read(name)).data).toEqual((await own.read(`model.${name}`)).data);
+    const [first, second] = ["w.pth", "v.pth.tar"].map((name) => openWeights(join(project.folder, name)));
+    const [a, b] = [await first, await second];
+    if (!a || !b) throw new Error("no files");
+    expect([...a.tensors.keys()].sort()).toEqual([...b.tensors.keys()].sort());
+    for (const name of a.tensors.keys()) expect((await a.read(name)).data).toEqual((await b.read(name)).data);
+  });
+
+  test("inspect prints every tensor and the network", async () => {
+    const output = expectDone(await project.run(["inspect", "w.pth"]));
+    expect(output).toMatch(/^resnet\.conv1\.weight +F32 +\[8, 3, 7, 7\] +-0\.\d+ to 0\.\d+, mean .*, deviation /m);
+    expect(output).toMatch(/^network +PoseResNet-8, width 8, 17 joints$/m);
+    expect(output).toContain("resnet. taken off");
+  });
+
+  test("valid and predict give the same from a .pth as from its checkpoint", async () => {
+    const valid = (file: string) => project.run(["valid", "--cfg", "tiny.yaml", "OUTPUT_DIR=v", "--model-file", file]);
+    const table = (text: string) => text.split("\n").filter((line) => line.includes("PoseResNet") || line.includes("│"));
+    const [fromCheckpoint, fromTorch] = [expectDone(await valid(good)), expectDone(await valid("w.pth"))];
+    expect(table(fromCheckpoint).length).toBeGreaterThan(0);
+    expect(table(fromTorch)).toEqual(table(fromCheckpoint));
+    const predict = (file: string, out: string, ...rest: string[]) => project.run(["predict", "--model-file", file, "--image", project.image(), "--out", out, "--save-heatmaps", `${out}.npy`, ...rest]);
+    expectDone(await predict(good, "p1"));
+    expectDone(await predict("w.pth", "p2", "--cfg", "tiny.yaml"));
+    const heatmaps = (out: string) => readFileSync(join(project.folder, `${out}.npy`));
+    expect(Buffer.compare(heatmaps("p1"), heatmaps("p2"))).toBe(0);
+
+    const bare = await predict("w.pth", "p3");
+    expect(bare.code).toBe(1);
+    expect(bare.errors).toContain("holds weights without a configuration");
+    const wider = ["--cfg", "tiny.yaml", "MODEL.NUM_JOINTS=24"];
+    const strict = await predict("w.pth", "p4", ...wider);
+    expect(strict.code).toBe(1);
+    expect(strict.errors).toContain("reshaped 2: final_layer.weight [17, 16, 1, 1] for [24, 16, 1, 1]");
+    expect(strict.errors).toContain("--allow-partial");
+    const partial = await predict("w.pth", "p4", ...wider, "--allow-partial");
+    expect(partial.code).toBe(0);
+    expect(partial.errors).toContain("reshaped 2");
+  });
+
+  test("training starts from MODEL.PRETRAINED, and refuses what has another backbone", async () => {
+    expectDone(await project.train("from", "MODEL.PRETRAINED=w.pth", "TRAIN.END_EPOCH=1"));
+    expect(readFileSync(join(project.runFolder("from"), "train.log"), "utf8")).toContain("weights   resnet. taken off");
+    const first = (run: string) => JSON.parse(readFileSync(join(project.runFolder(run), "steps.jsonl"), "utf8").split("\n")[0] ?? "");
+    expect(first("from")).not.toEqual(first("good"));
+    const other = await project.train("other", "MODEL.PRETRAINED=w.pth", "MODEL.EXTRA.NUM_LAYERS=18", "TRAIN.END_EPOCH=1");
+    expect(other.code).toBe(1);
+    expect(other.errors).toContain("the tensors do not fit the network");
+  });
+
+  test("a wrong word is one clear error", async () => {
+    const cases: [string[], string][] = [
+      [["convert", "w.pth"], "expected two files, received 1"],
+      [["convert", "w.pth", "w.onnx"], "must end in .pth"],
+      [["convert", "w.pth", "x.pth", "--model", "pose_resnett"], "--model expects one of"],
+      [["convert", "w.pth", "x.pth", "--model", "hourglass"], "holds PoseResNet-8, width 8, 17 joints, not a hourglass"],
+      [["convert", "w.pth", "x.pth", "--allow-partial"], "needs --model"],
+      [["inspect"], "expected one file, received 0"],
+      [["inspect", "none.pth"], "does not exist"],
+      [["predict", "--model-file", "none.pth", "--image", project.image(), "--out", "o", "--cfg", "tiny.yaml"], "does not exist"],
+    ];
+    for (const [args, text] of cases) {
+      const { code, errors } = await project.run(args);
+      expect(code).toBe(1);
+      expect(errors).toContain(text);
+      expect(errors).not.toMatch(/^ +at /m);
+    }
+  });
+});

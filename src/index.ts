@@ -183,6 +183,8 @@ export { type MatValue, readMat, writeMat } from "./data/mat.ts";
 export { type CropSample, drawGeometry, type Geometry, type GeometrySpread, IDENTITY_GEOMETRY, prepareSample } from "./data/sample.ts";
 export { ensureSynthetic, type SyntheticFacts } from "./data/synthetic.ts";
 export { openSafetensors, type StoredTensor, writeSafetensors } from "./interop/safetensors.ts";
+export { openTorch, stateDict, type TorchFile, type TorchTensor } from "./interop/torch.ts";
+export { type TorchValue, writeTorch } from "./interop/torch_writer.ts";
 
 // Poses and their evaluation; plain arrays.
 export { evaluateKeypoints, type EvaluationOptions, type KeypointDetection, type KeypointScores, scoreRows } from "./eval/coco_eval.ts";

@@ -117,7 +117,9 @@ export async function loadWeights(store: ParameterStore, path: string, { need, s
   for (const line of fitLines(fit)) say(`weights   ${line}`);
   // PARITY: the published loader drops final_layer of a PRETRAINED file even where its shape fits.
   const kept = need === "backbone" ? report.matched.filter((name) => !name.startsWith("final_layer.")) : report.matched;
-  const tensors = await readStateDict(store);
+  // What the file does not give keeps its initial values.
+  const whole = kept.length === report.matched.length && report.missing.length + report.reshaped.length === 0;
+  const tensors = whole ? new Map<string, StoredTensor>() : await readStateDict(store);
   for (const name of kept) tensors.set(name, await file.read(normalised.names.get(name) ?? name));
   writeStateDict(store, { where: path, get: (name) => tensors.get(name) });
   return report;

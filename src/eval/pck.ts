@@ -1,8 +1,11 @@
 /** PCK and PCKh: the share of joints within a fraction of a person's size; and accuracy read off heatmaps while training. */
+import type { PersonRecord } from "../data/coco.ts";
 import type { PckTruth } from "../data/mpii.ts";
 import { writeMat } from "../data/mat.ts";
 import { DataError } from "../error.ts";
 import { decodeHeatmaps } from "../pose/heatmap.ts";
+import { type JointSet, jointMap } from "../pose/joint_sets.ts";
+import type { Skeleton } from "../pose/skeleton.ts";
 
 /** What differs between the benchmarks. */
 export interface PckOptions {
@@ -34,6 +37,32 @@ const CURVE_POINTS = 51;
 /** Pelvis and thorax. */
 const MPII_MASKED: readonly number[] = [6, 7];
 const AIC_HEAD_PX = 95;
+
+/**
+ * Ground truth made of records where there is no file of it: invisible joints are missing, and the box of a person is the segment
+ * between two of its joints (head top and neck, or opposite shoulder and hip). Positions are 0-based, as the records'.
+ */
+export function pckTruthOf(records: readonly PersonRecord[], { network, joints, segment }: { network: Skeleton; joints: JointSet; segment: readonly [string, string] }): PckTruth {
+  const map = jointMap(joints, network);
+  const count = joints.jointNames.length;
+  const truth: PckTruth = {
+    jointNames: joints.jointNames,
+    count: records.length,
+    missing: new Uint8Array(records.length * count),
+    positions: new Float64Array(2 * records.length * count),
+    boxes: new Float64Array(4 * records.length),
+  };
+  const ends = segment.map((name) => joints.jointNames.indexOf(name));
+  if (ends.includes(-1)) throw new Error(`${joints.name} has no joints ${segment.join(" and ")}`);
+  records.forEach((record, n) => {
+    map.forEach((joint, j) => {
+      truth.missing[n * count + j] = record.visible[joint] === 1 ? 0 : 1;
+      truth.positions.set(record.joints.subarray(2 * joint, 2 * joint + 2), 2 * (n * count + j));
+    });
+    ends.forEach((j, end) => truth.boxes.set(truth.positions.subarray(2 * (n * count + j), 2 * (n * count + j) + 2), 4 * n + 2 * end));
+  });
+  return truth;
+}
 
 /** Diagonals of the boxes of a ground truth times `share`, [count]. */
 export function boxDiagonals({ count, boxes }: PckTruth, share = 1): Float64Array {

@@ -1,9 +1,10 @@
 /** From predicted persons to COCO results. */
 import { writeFileAtomic } from "../files.ts";
+import { COCO_JOINTS, gatherJoints, type JointSet } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
 import type { Box, Point } from "../pose/types.ts";
 import type { KeypointDetection } from "./coco_eval.ts";
-import { oksNms, rescore } from "./nms.ts";
+import { oksNms, rescore, softOksNms } from "./nms.ts";
 
 /** One person as a network sees it. */
 export interface PredictedPerson {
@@ -21,6 +22,12 @@ export interface ResultOptions {
   skeleton: Skeleton;
   inVisThreshold: number;
   oksThreshold: number;
+  /** Joints of the results; COCO's where absent. */
+  joints?: JointSet;
+  /** Deviations for the suppression; those of the joints where absent. */
+  nmsSigmas?: readonly number[];
+  /** Soft suppression (SOFT_NMS). */
+  soft?: boolean;
 }
 
 /** A result entry with what the official format adds. */
@@ -29,20 +36,15 @@ export interface CocoResult extends KeypointDetection {
   scale: Point;
 }
 
-/** The COCO joints of a prediction, [51]. */
-export function cocoKeypoints(keypoints: ArrayLike<number>, skeleton: Skeleton): number[] {
-  return skeleton.fromCoco.flatMap((joint) => [0, 1, 2].map((k) => keypoints[3 * joint + k] as number));
-}
-
-/** Gathers the COCO joints, rescores, suppresses near-duplicates per image. */
-export function toResults(persons: readonly PredictedPerson[], { skeleton, inVisThreshold, oksThreshold }: ResultOptions): CocoResult[] {
+/** Gathers the scored joints, rescores, suppresses near-duplicates per image. */
+export function toResults(persons: readonly PredictedPerson[], { skeleton, inVisThreshold, oksThreshold, joints = COCO_JOINTS, nmsSigmas = joints.sigmas, soft = false }: ResultOptions): CocoResult[] {
   const byImage = new Map<number, (CocoResult & { area: number })[]>();
   for (const { imageId, keypoints, center, scale, boxScore, box } of persons) {
-    const coco = cocoKeypoints(keypoints, skeleton);
+    const scored = [...gatherJoints(keypoints, { network: skeleton, set: joints })];
     const entry = {
       imageId,
-      keypoints: coco,
-      score: rescore(coco, { boxScore, threshold: inVisThreshold }),
+      keypoints: scored,
+      score: rescore(scored, { boxScore, threshold: inVisThreshold }),
       area: 200 * scale[0] * (200 * scale[1]),
       bbox: box,
       center,
@@ -53,7 +55,7 @@ export function toResults(persons: readonly PredictedPerson[], { skeleton, inVis
     else byImage.set(imageId, [entry]);
   }
   return [...byImage.values()].flatMap((list) =>
-    oksNms(list, oksThreshold).map((i) => {
+    (soft ? softOksNms : oksNms)(list, oksThreshold, nmsSigmas).map((i) => {
       const { area: _, ...result } = list[i] as CocoResult & { area: number };
       return result;
     }),

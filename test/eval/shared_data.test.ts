@@ -8,12 +8,12 @@ import { readCrowdPoseGroundTruth, unswapSizes } from "../../src/data/crowdpose.
 import { detectionRecords, readDetections } from "../../src/data/detections.ts";
 import { decodeImage, readImageSize } from "../../src/data/image.ts";
 import { lspRecords, readLspPersons } from "../../src/data/lsp.ts";
-import { mpiiRecords, type PckTruth, readMpiiPersons } from "../../src/data/mpii.ts";
+import { mpiiRecords, readMpiiPersons } from "../../src/data/mpii.ts";
 import { IDENTITY_GEOMETRY, prepareSample } from "../../src/data/sample.ts";
 import { evaluateAic } from "../../src/eval/aic_eval.ts";
 import { evaluateKeypoints, type KeypointDetection } from "../../src/eval/coco_eval.ts";
 import { evaluateCrowdPose } from "../../src/eval/crowdpose_eval.ts";
-import { boxDiagonals, scoreMpii, scorePck } from "../../src/eval/pck.ts";
+import { boxDiagonals, pckTruthOf, scoreMpii, scorePck } from "../../src/eval/pck.ts";
 import { AIC14, COCO_JOINTS, CROWDPOSE14, type JointSet, LSP14, MPII16 } from "../../src/pose/joint_sets.ts";
 import type { Size } from "../../src/pose/types.ts";
 
@@ -42,18 +42,6 @@ async function expectCrops(records: readonly PersonRecord[], set: JointSet): Pro
     });
   }
   expect(inside / all).toBeGreaterThan(0.95);
-}
-
-/** Ground truth for PCK from records: a segment of two joints in place of the box. */
-function pckTruth(records: readonly PersonRecord[], set: JointSet, [a, b]: readonly [string, string]): PckTruth {
-  const ends = [set.jointNames.indexOf(a), set.jointNames.indexOf(b)];
-  return {
-    jointNames: set.jointNames,
-    count: records.length,
-    missing: Uint8Array.from(records.flatMap(({ visible }) => Array.from(visible, (flag) => 1 - flag))),
-    positions: Float64Array.from(records.flatMap((record) => [...record.joints])),
-    boxes: Float64Array.from(records.flatMap(({ joints: points }) => ends.flatMap((joint) => [...points.subarray(2 * joint, 2 * joint + 2)]))),
-  };
 }
 
 test.skipIf(!there("coco_sample"))("shared/data: COCO is read, cropped, and ground truth scores 1; detections lie on its images", async () => {
@@ -104,7 +92,7 @@ test.skipIf(!there("mpii_sample"))("shared/data: MPII is read, cropped, and grou
   const records = mpiiRecords(persons, { images: folder, skeleton: MPII16 });
   expect(records).toHaveLength(5);
   await expectCrops(records, MPII16);
-  const truth = pckTruth(records, MPII16, ["upper_neck", "head_top"]);
+  const truth = pckTruthOf(records, { network: MPII16, joints: MPII16, segment: ["upper_neck", "head_top"] });
   expect(scoreMpii(truth, truth.positions).mean).toBe(100);
   // Half of 0.6 of a head: just right, and just wrong.
   const moved = (share: number) => truth.positions.map((value, i) => (i % 2 === 0 ? value + share * (boxDiagonals(truth)[Math.floor(i / 32)] as number) : value));
@@ -118,7 +106,7 @@ test.skipIf(!there("lspet"))("shared/data: LSP Extended is read, cropped, and gr
   expect(persons).toHaveLength(10_000);
   const records = lspRecords(persons, { images: join(folder, "images"), skeleton: LSP14, inputSize, limit: 2000 });
   await expectCrops(records.slice(0, 40), LSP14);
-  const truth = pckTruth(records, LSP14, ["left_shoulder", "right_hip"]);
+  const truth = pckTruthOf(records, { network: LSP14, joints: LSP14, segment: ["left_shoulder", "right_hip"] });
   const lengths = boxDiagonals(truth).map((length) => Math.max(length, 1));
   expect(scorePck(truth, truth.positions, { lengths, threshold: 0.2 }).mean).toBe(100);
   expect(scorePck(truth, truth.positions.map((value) => value + 1e4), { lengths, threshold: 0.2 }).mean).toBe(0);

@@ -1,0 +1,106 @@
+/** The data sets of the 2D systems by name: which reader, which layout on disk, which joints. */
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { ConfigError, DataError } from "../error.ts";
+import { AIC14, COCO_JOINTS, CROWDPOSE14, type JointSet, LSP14, MPII16 } from "../pose/joint_sets.ts";
+import type { Skeleton } from "../pose/skeleton.ts";
+import type { Size } from "../pose/types.ts";
+import { aicPlace, readAicGroundTruth } from "./aic.ts";
+import { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth } from "./coco.ts";
+import type { CocoGroundTruth } from "./coco_types.ts";
+import { crowdPosePlace, readCrowdPoseGroundTruth, unswapSizes } from "./crowdpose.ts";
+import { detectionRecords, readDetections } from "./detections.ts";
+import { lspRecords, readLspPersons } from "./lsp.ts";
+import { lspetMpiiRecords, mpiiPlace, mpiiRecords, readMpiiPersons } from "./mpii.ts";
+
+/** Names as the source systems' configurations have them; lspet is LSP Extended as distributed. */
+export const DATASET_NAMES = ["coco", "mpii", "ai_challenger", "crowdpose", "lspet", "lspetmpii"] as const;
+export type DatasetName = (typeof DATASET_NAMES)[number];
+
+/** What to read. */
+export interface DatasetFacts {
+  root: string;
+  /** For example train, val, train2017; lspet has no sets. */
+  set: string;
+  /** Joints of the records, which are the network's. */
+  skeleton: Skeleton;
+  /** Network input [width, height], for the aspect ratio. */
+  inputSize: Size;
+  /** Keep the first so many persons; all where absent. */
+  limit?: number;
+  /** Files in place of those that root and set name. */
+  place?: CocoPlace;
+  /** Crop these boxes instead of the annotated persons (TEST.USE_GT_BBOX false). */
+  detections?: { file: string; threshold: number };
+  /** Told of every person left out because its box lies outside its image. */
+  report?: (line: string) => void;
+}
+
+/** Persons to crop and what scores them. */
+export interface Dataset {
+  name: DatasetName;
+  /** Joints that are annotated and scored. */
+  joints: JointSet;
+  /** The annotation file. */
+  file: string;
+  records: PersonRecord[];
+  /** Where scores are by OKS. */
+  truth?: CocoGroundTruth;
+  /** Where scores are by PCK and have a file of their own. */
+  pckFile?: string;
+}
+
+async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: DatasetFacts): Promise<Dataset> {
+  const { root, set, skeleton, inputSize, limit, detections, report } = facts;
+  const joints = { coco: COCO_JOINTS, ai_challenger: AIC14, crowdpose: CROWDPOSE14 }[name];
+  const place = facts.place ?? { coco: cocoPlace, ai_challenger: aicPlace, crowdpose: crowdPosePlace }[name](root, set);
+  const file = place.annotations;
+  const annotated = !basename(file).startsWith("image_info_");
+  if (!annotated && !detections) {
+    throw new DataError({ code: "data/no-boxes", where: file, message: `${set} lists images without persons`, fix: "name a detection file of this set with TEST.COCO_BBOX_FILE" });
+  }
+  let truth: CocoGroundTruth;
+  if (name === "coco") truth = await readCocoGroundTruth(file, { annotated });
+  else if (name === "crowdpose") truth = await unswapSizes(await readCrowdPoseGroundTruth(file), place.images);
+  else truth = await readAicGroundTruth(file);
+  if (detections) {
+    const found = await readDetections(detections.file, detections.threshold);
+    const records = detectionRecords(limit === undefined ? found : found.slice(0, limit), { file: detections.file, truth, images: place.images, skeleton, inputSize });
+    return { name, joints, file, records, truth };
+  }
+  const records = personRecords(truth, {
+    place, skeleton, inputSize,
+    annotated: joints,
+    clip: name !== "ai_challenger",
+    ...(limit === undefined ? {} : { limit }),
+    ...(report ? { report } : {}),
+  });
+  return { name, joints, file, records, truth };
+}
+
+/**
+ * Reads a set of a data set. Errors: DataError naming file and item, ConfigError where the network's joints do not hold the data
+ * set's, or where detections are asked for and the data set has none.
+ */
+export async function readDataset(name: DatasetName, facts: DatasetFacts): Promise<Dataset> {
+  if (name === "coco" || name === "ai_challenger" || name === "crowdpose") return cocoLike(name, facts);
+  if (facts.detections) {
+    throw new ConfigError({ code: "config/detections", message: `${name} has no detection files`, fix: "set TEST.USE_GT_BBOX: true" });
+  }
+  const { root, set, skeleton, inputSize } = facts;
+  const limit = facts.limit === undefined ? {} : { limit: facts.limit };
+  if (name === "lspet") {
+    const base = existsSync(join(root, "lspet")) ? join(root, "lspet") : root;
+    const place = facts.place ?? { annotations: join(base, "joints.mat"), images: join(base, "images") };
+    const records = lspRecords(await readLspPersons(place.annotations), { images: place.images, skeleton, inputSize, ...limit });
+    return { name, joints: LSP14, file: place.annotations, records };
+  }
+  if (name === "lspetmpii" && set.startsWith("train") && !facts.place) {
+    const records = await lspetMpiiRecords(root, { skeleton });
+    return { name, joints: MPII16, file: mpiiPlace(root, "trainval").annotations, records: records.slice(0, facts.limit) };
+  }
+  const own = mpiiPlace(root, set, name === "lspetmpii" ? "lsp" : "mpii");
+  const place = facts.place ?? own;
+  const records = mpiiRecords(await readMpiiPersons(place.annotations), { images: place.images, skeleton, ...limit });
+  return { name, joints: MPII16, file: place.annotations, records, pckFile: own.truth };
+}

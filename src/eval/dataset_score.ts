@@ -1,0 +1,78 @@
+/** Predicted persons to the table and the results of their data set. */
+import { existsSync } from "node:fs";
+import type { Dataset } from "../data/datasets.ts";
+import { readPckTruth } from "../data/mpii.ts";
+import { CROWDPOSE_NMS_SIGMAS, gatherJoints } from "../pose/joint_sets.ts";
+import type { Skeleton } from "../pose/skeleton.ts";
+import { evaluateAic } from "./aic_eval.ts";
+import { evaluateKeypoints, scoreRows } from "./coco_eval.ts";
+import { crowdPoseRows, evaluateCrowdPose } from "./crowdpose_eval.ts";
+import { boxDiagonals, pckRows, pckTruthOf, type PckScores, scoreAicPck, scoreLsp, scoreMpii, scorePck } from "./pck.ts";
+import { type CocoResult, type PredictedPerson, toResults } from "./results.ts";
+
+/** A data set's table. */
+export interface DatasetScores {
+  rows: [name: string, value: number][];
+  /** The figure by which the best model is chosen; 0 where the set has no ground truth. */
+  primary: number;
+  /** For the results file in COCO's form; PCK data sets have none. */
+  results: CocoResult[];
+  /** [persons * joints * 3] in the data set's order, 0-based px: what writePredMat takes. */
+  predictions: Float64Array;
+}
+
+export interface DatasetScoreOptions {
+  network: Skeleton;
+  inVisThreshold: number;
+  oksThreshold: number;
+  soft?: boolean;
+}
+
+/** Lengths below a pixel would make every distance too far: torsos seen from above or below. */
+const SHORTEST_TORSO_PX = 1;
+
+function jointRows(names: readonly string[], scores: PckScores, mean: string): [string, number][] {
+  return [...names.map((name, j): [string, number] => [name, scores.joints[j] as number]), [mean, scores.mean]];
+}
+
+/**
+ * Scores persons predicted for the records of a data set, in the order of the records. COCO and CrowdPose: rescored, suppressed,
+ * AP; MPII and LSP: PCKh and PCK by their ground-truth file; AI Challenger: its OKS score, without suppression, and PCK.
+ * Sets without ground truth give no rows.
+ */
+export async function scoreDataset(dataset: Dataset, persons: readonly PredictedPerson[], { network, inVisThreshold, oksThreshold, soft = false }: DatasetScoreOptions): Promise<DatasetScores> {
+  const { name, joints, truth, records, pckFile } = dataset;
+  const predictions = Float64Array.from(persons.flatMap(({ keypoints }) => [...gatherJoints(keypoints, { network, set: joints })]));
+  const options = { skeleton: network, joints, inVisThreshold, oksThreshold, soft };
+  if (truth && name === "ai_challenger") {
+    // A threshold that no similarity exceeds: the challenge's own score knows no suppression.
+    const results = toResults(persons, { ...options, oksThreshold: Infinity, soft: false });
+    if (truth.annotations.length === 0) return { rows: [], primary: 0, results, predictions };
+    const { score } = evaluateAic(truth, results);
+    const rows: [string, number][] = [["AP", score]];
+    const annotated = records.every(({ score: box }) => box === 1) && persons.length === records.length;
+    if (annotated) rows.push(...jointRows(joints.jointNames, scoreAicPck(pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] }), predictions), "PCK@0.5"));
+    return { rows, primary: score, results, predictions };
+  }
+  if (truth) {
+    const results = toResults(persons, { ...options, ...(name === "crowdpose" ? { nmsSigmas: CROWDPOSE_NMS_SIGMAS } : {}) });
+    if (truth.annotations.length === 0) return { rows: [], primary: 0, results, predictions };
+    if (name === "crowdpose") {
+      const scores = evaluateCrowdPose(truth, results);
+      return { rows: crowdPoseRows(scores), primary: scores.ap, results, predictions };
+    }
+    const scores = evaluateKeypoints(truth, results);
+    return { rows: scoreRows(scores), primary: scores.ap, results, predictions };
+  }
+  if (name === "lspet") {
+    const own = pckTruthOf(records, { network, joints, segment: ["left_shoulder", "right_hip"] });
+    const lengths = boxDiagonals(own).map((length) => Math.max(length, SHORTEST_TORSO_PX));
+    const scores = scorePck(own, predictions, { lengths, threshold: 0.2 });
+    return { rows: jointRows(joints.jointNames, scores, "PCK@0.2"), primary: scores.mean, results: [], predictions };
+  }
+  if (!pckFile || (!existsSync(pckFile) && records.every(({ visible }) => !visible.includes(1)))) return { rows: [], primary: 0, results: [], predictions };
+  const own = await readPckTruth(pckFile);
+  const oneBased = predictions.map((value, i) => (i % 3 === 2 ? value : value + 1));
+  const scores = name === "mpii" ? scoreMpii(own, oneBased) : scoreLsp(own, oneBased);
+  return { rows: pckRows(own, scores), primary: scores.mean, results: [], predictions };
+}

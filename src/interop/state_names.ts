@@ -130,7 +130,7 @@ export interface RecognisedModel {
 }
 
 /** What of a network shows in its tensors. */
-export type NetworkShape = PoseResnetShape | PoseHrnetShape | HourglassShape;
+export type NetworkShape = PoseResnetShape | PoseHrnetShape | HigherHrnetShape | HourglassShape;
 
 /** PoseResNet. */
 export interface PoseResnetShape {
@@ -151,6 +151,16 @@ export interface PoseHrnetShape {
   readonly stem: number;
   readonly joints: number;
   readonly finalKernel: number;
+}
+
+/** HigherHRNet with its published stages and one doubling. */
+export interface HigherHrnetShape {
+  readonly family: "pose_higher_hrnet";
+  readonly width: number;
+  readonly stem: number;
+  readonly joints: number;
+  readonly tags: readonly boolean[];
+  readonly tagPerJoint: boolean;
 }
 
 /** Stacked hourglass. */
@@ -183,10 +193,17 @@ export function recogniseModel(shapes: Shapes): RecognisedModel | undefined {
   if (shapes.has("hourglass.start.conv.weight")) return recogniseHourglass(shapes);
   if (shapes.has("stage2.0.branches.0.0.conv1.weight")) {
     const width = size("stage2.0.branches.0.0.conv1.weight", 0);
-    if (shapes.has("final_layers.0.weight")) return { text: `HigherHRNet-W${width}, ${size("final_layers.1.weight", 0)} joints` };
+    const stem = size("conv1.weight", 0);
+    if (shapes.has("final_layers.0.weight")) {
+      // Heatmaps and tags at a quarter of the input, heatmaps at half.
+      const [first, joints] = [size("final_layers.0.weight", 0), size("final_layers.1.weight", 0)];
+      const facts = { width, stem, joints, tags: [first > joints, false], tagPerJoint: first !== joints + 1 };
+      return { text: `HigherHRNet-W${width}, ${joints} joints`, network: { family: "pose_higher_hrnet", ...facts } };
+    }
     const joints = size("final_layer.weight", 0);
+    if (shapes.has("word_map.weight")) return { text: `RSGNet-W${width}, ${joints} joints` };
     if (size("final_layer.weight", 1) !== width) return { text: `HRNet-W${width} without a head for joints` };
-    return { text: `HRNet-W${width}, ${joints} joints`, network: { family: "pose_hrnet", width, stem: size("conv1.weight", 0), joints, finalKernel: size("final_layer.weight", 2) } };
+    return { text: `HRNet-W${width}, ${joints} joints`, network: { family: "pose_hrnet", width, stem, joints, finalKernel: size("final_layer.weight", 2) } };
   }
   if (!shapes.has("conv1.weight") || !shapes.has("layer1.0.conv1.weight")) return undefined;
   const blocks = [1, 2, 3, 4].map((stage) => countAt(shapes, `layer${stage}.#.conv1.weight`)).filter((count) => count > 0);

@@ -3,14 +3,16 @@ import { ConfigError, DataError } from "../error.ts";
 import { type StoredTensor, toFloat32, writeSafetensors } from "../interop/safetensors.ts";
 import { normaliseNames, type NetworkShape, recogniseModel, reportLines, requireExactFit, shapesOf } from "../interop/state_names.ts";
 import { writeTorch } from "../interop/torch_writer.ts";
+import { HigherHrnet } from "../models/higher_hrnet.ts";
 import { StackedHourglass } from "../models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../models/hrnet.ts";
+import type { PoseNetwork } from "../models/network.ts";
 import { PoseResnet } from "../models/pose_resnet.ts";
 import type { ResnetDepth } from "../models/resnet.ts";
 import { fitLines, fitOf, networkShapes, openWeights, type WeightsFile } from "./weights_file.ts";
 
 /** Names that `--model` takes: a network, or a method whose files put resnet. before the network's names. */
-export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "hourglass", "pose_cons"] as const;
+export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet", "hourglass", "pose_cons"] as const;
 
 /** A conversion. */
 export interface ConvertRequest {
@@ -22,12 +24,15 @@ export interface ConvertRequest {
   readonly allowPartial: boolean;
 }
 
-function buildShape(shape: NetworkShape) {
+/** The network, without memory, that tensors were recognised as. */
+export function buildRecognised(shape: NetworkShape): PoseNetwork {
   switch (shape.family) {
     case "pose_resnet":
       return new PoseResnet({ ...shape, depth: shape.depth as ResnetDepth });
     case "pose_hrnet":
       return new PoseHrnet({ ...shape, stages: hrnetStages(shape.width) });
+    case "pose_higher_hrnet":
+      return new HigherHrnet({ ...shape, stages: hrnetStages(shape.width) });
     case "hourglass":
       return new StackedHourglass(shape);
   }
@@ -47,10 +52,10 @@ function chosenNames(file: WeightsFile, { model, allowPartial }: ConvertRequest)
   }
   const recognised = recognise(file);
   const shape = recognised?.network;
-  if (!shape || (shape.family !== model && !(model === "pose_cons" && shape.family !== "hourglass"))) {
+  if (!shape || (shape.family !== model && !(model === "pose_cons" && ["pose_resnet", "pose_hrnet"].includes(shape.family)))) {
     throw new DataError({ code: "checkpoint/mismatch", message: `holds ${recognised?.text ?? "no network that is known"}, not a ${model}`, fix: "leave --model out to keep all tensors with their names", where: file.path });
   }
-  const fit = fitOf(file, networkShapes(buildShape(shape).store));
+  const fit = fitOf(file, networkShapes(buildRecognised(shape).store));
   console.log([`network     ${recognised?.text}`, ...fitLines(fit)].join("\n"));
   if (!allowPartial) requireExactFit(fit.report, file.path);
   const prefix = model === "pose_cons" ? "resnet." : "";
@@ -133,5 +138,5 @@ export async function runInspect(path: string): Promise<void> {
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
   console.log([...lines, "", `file        ${file.kind}`, `network     ${recognised?.text ?? "none that is known"}`, ...notes.map((note) => `names       ${note}`), `tensors     ${rows.length}, ${values.toLocaleString("en")} values`].join("\n"));
   const shape = recognised?.network;
-  if (shape) console.log(reportLines(fitOf(file, networkShapes(buildShape(shape).store)).report).map((line) => `            ${line}`).join("\n"));
+  if (shape) console.log(reportLines(fitOf(file, networkShapes(buildRecognised(shape).store)).report).map((line) => `            ${line}`).join("\n"));
 }

@@ -78,12 +78,15 @@ def stages(c):
 CROWD_LIMBS = [(i, (i + 1) % 14) for i in range(14)]
 
 CASES = {
+    "pose_resnet18": lambda: (PoseResNet(Basic, [2, 2, 2, 2], 64, [256] * 3, 24), 128, 96),
+    "pose_resnet101": lambda: (PoseResNet(Bottleneck, [3, 4, 23, 3], 64, [256] * 3, 17), 128, 96),
     "pose_resnet50": lambda: (PoseResNet(Bottleneck, [3, 4, 6, 3], 64, [256] * 3, 17), 256, 192),
     "hrnet_w32": lambda: (n.PoseHRNet(64, stages(32), 17), 256, 192),
     "hrnet_w48": lambda: (n.PoseHRNet(64, stages(48), 17), 128, 96),
     "hourglass2": lambda: (n.Hourglass(64, 256, 2, 1, 4, 16), 256, 256),
     "hourglass8": lambda: (n.Hourglass(64, 256, 8, 1, 4, 16), 128, 128),
     "higher_hrnet_w32": lambda: (n.HigherHRNet(64, stages(32), 17, [(32, 4, True)], [17, 0]), 128, 128),
+    "higher_hrnet_w48": lambda: (n.HigherHRNet(64, stages(48), 14, [(48, 4, True)], [14, 0]), 128, 128),
     "rsgnet_w32": lambda: (n.RSGNet(64, stages(32), 14, CROWD_LIMBS, (96, 128), 600), 128, 96),
 }
 

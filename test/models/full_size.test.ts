@@ -51,12 +51,15 @@ function rsgnet(): ReturnType<Case["build"]> {
 }
 
 const CASES: Record<string, Case> = {
+  pose_resnet18: { height: 128, width: 96, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 18, joints: 24 }) },
+  pose_resnet101: { height: 128, width: 96, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 101, joints: 17 }) },
   pose_resnet50: { height: 256, width: 192, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 50, joints: 17 }) },
   hrnet_w32: { height: 256, width: 192, build: () => new PoseHrnet({ joints: 17, stages: hrnetStages(32) }) },
   hrnet_w48: { height: 128, width: 96, build: () => new PoseHrnet({ joints: 17, stages: hrnetStages(48) }) },
   hourglass2: { height: 256, width: 256, pooled: /./, build: () => new StackedHourglass({ joints: 16, stacks: 2 }) },
   hourglass8: { height: 128, width: 128, pooled: /./, build: () => new StackedHourglass({ joints: 16, stacks: 8 }) },
   higher_hrnet_w32: { height: 128, width: 128, build: () => new HigherHrnet({ joints: 17, stages: hrnetStages(32) }) },
+  higher_hrnet_w48: { height: 128, width: 128, build: () => new HigherHrnet({ joints: 14, stages: hrnetStages(48) }) },
   rsgnet_w32: { height: 128, width: 96, build: rsgnet },
 };
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { DataError } from "../error.ts";
 import type { Size } from "../pose/types.ts";
+import { DAMAGED_ENTRY, ZipArchive } from "./zip.ts";
 
 /** RGB interleaved, row-major. */
 export interface DecodedImage {
@@ -25,18 +26,41 @@ export const sharpModule = (() => {
   return () => (loading ??= loadSharp());
 })();
 
+const ARCHIVE_MARK = ".zip@";
+const archives = new Map<string, Promise<ZipArchive>>();
+
 /**
- * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation and colour profile ignored. Errors: DataError naming the file
- * where it is missing, truncated or no image.
+ * What sharp reads: the path itself, or the bytes of an entry where the path is <archive>.zip@/<entry>, as the source systems
+ * write it (with or without the slash). Archives stay open; their lists of entries are read once.
+ */
+async function imageInput(path: string): Promise<string | Uint8Array> {
+  const mark = path.indexOf(ARCHIVE_MARK);
+  if (mark < 0) return path;
+  const file = path.slice(0, mark + ARCHIVE_MARK.length - 1);
+  let archive = archives.get(file);
+  if (!archive) {
+    archive = ZipArchive.open(file);
+    archives.set(file, archive);
+    archive.catch(() => archives.delete(file)); // a later call may find it mended
+  }
+  return (await archive).read(path.slice(mark + ARCHIVE_MARK.length).replace(/^[/\\]/, "").replaceAll("\\", "/"));
+}
+
+/**
+ * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation and colour profile ignored; from a folder or a
+ * zip archive. Errors: DataError naming the file where it is missing, truncated or no image.
  */
 export async function decodeImage(path: string): Promise<DecodedImage> {
   const sharp = await sharpModule();
   try {
+    const input = await imageInput(path);
     // OpenCV reads the stored values; following an embedded colour profile would shift them (by up to 54 levels in COCO).
-    const { data, info } = await sharp(path, { ignoreIcc: true }).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await sharp(input, { ignoreIcc: true }).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
     return { pixels: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width: info.width, height: info.height };
   } catch (cause) {
+    // A damaged entry is a corrupt image; an archive that is missing or no archive is neither.
+    if (cause instanceof DataError && cause.code !== DAMAGED_ENTRY) throw cause;
     const detail = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0] ?? "";
     const missing = /missing/i.test(detail);
     throw new DataError(
@@ -53,10 +77,11 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
 
 /** Width and height from an image file's header, EXIF orientation ignored; undefined where there is no such file. Errors: DataError where it is no image. */
 export async function readImageSize(path: string): Promise<Size | undefined> {
-  if (!existsSync(path)) return undefined;
+  if (!path.includes(ARCHIVE_MARK) && !existsSync(path)) return undefined;
   const sharp = await sharpModule();
+  const input = await imageInput(path);
   try {
-    const { width, height } = await sharp(path).metadata();
+    const { width, height } = await sharp(input).metadata();
     return [width, height];
   } catch (cause) {
     throw new DataError({ code: "data/image-corrupt", where: path, message: "the header of this image cannot be read", fix: "replace the file" }, { cause });

@@ -16,12 +16,14 @@ interface Entry {
 const [STORED, DEFLATED] = [0, 8];
 const [LOCAL, CENTRAL, END, END64, LOCATOR64] = [0x04034b50, 0x02014b50, 0x06054b50, 0x06064b50, 0x07064b50];
 const [END_BYTES, LOCATOR_BYTES, LARGEST_COMMENT] = [22, 20, 0xffff];
+/** Code of errors about the bytes of one entry, where the others may be sound. */
+export const DAMAGED_ENTRY = "data/zip-entry";
 const ENCRYPTED_FLAG = 1;
 /** Where a 32-bit field holds this, the value is in the zip64 fields. */
 const IN_ZIP64 = 0xffffffff;
 
-function badZip(path: string, message: string, cause?: unknown): DataError {
-  return new DataError({ code: "data/zip", where: path, message, fix: "expected a zip archive, stored or deflated, without encryption; copy or download it again" }, cause === undefined ? undefined : { cause });
+function badZip(path: string, message: string, { cause, code = "data/zip" }: { cause?: unknown; code?: string } = {}): DataError {
+  return new DataError({ code, where: path, message, fix: "expected a zip archive, stored or deflated, without encryption; copy or download it again" }, cause === undefined ? undefined : { cause });
 }
 
 /** An open archive. Entries are read one by one, in any order, several at a time. */
@@ -73,11 +75,11 @@ export class ZipArchive {
       try {
         data = new Uint8Array(inflateRawSync(raw, { maxOutputLength: Math.max(1, entry.bytes) }));
       } catch (cause) {
-        throw badZip(this.path, `entry "${name}" cannot be inflated: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+        throw badZip(this.path, `entry "${name}" cannot be inflated: ${cause instanceof Error ? cause.message : String(cause)}`, { cause, code: DAMAGED_ENTRY });
       }
     } else if (entry.method !== STORED) throw badZip(this.path, `entry "${name}" is compressed by method ${entry.method}`);
-    if (data.length !== entry.bytes) throw badZip(this.path, `entry "${name}": ${data.length} bytes, ${entry.bytes} were announced`);
-    if (crc32(data) !== entry.checkSum) throw badZip(this.path, `entry "${name}": its check sum is wrong`);
+    if (data.length !== entry.bytes) throw badZip(this.path, `entry "${name}": ${data.length} bytes, ${entry.bytes} were announced`, { code: DAMAGED_ENTRY });
+    if (crc32(data) !== entry.checkSum) throw badZip(this.path, `entry "${name}": its check sum is wrong`, { code: DAMAGED_ENTRY });
     return data;
   }
 

@@ -12,6 +12,7 @@ import type { ParameterStore } from "../../src/nn/store.ts";
 import { add, mul } from "../../src/ops/elementwise.ts";
 import { sum } from "../../src/ops/reduce.ts";
 import { reshape } from "../../src/ops/reshape.ts";
+import { StepRunner } from "../../src/train/step_runner.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { Golden } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
@@ -368,3 +369,32 @@ test("ASDA's generator has the published numbers of parameters, starts with the 
   const r = Math.SQRT1_2;
   expectClose(maps, [0, 1, 0.6, -1, 0, -1.2, r, -r, 0, r, r, 0.24], "transcendental", "transforms");
 });
+
+for (const [name, build] of Object.entries({
+  HRNet: () => new PoseHrnet({ joints: 3, stem: 4, stages: narrow }),
+  hourglass: () => new StackedHourglass(hourglasses["hourglass"] as HourglassFacts),
+  HigherHRNet: () => new HigherHrnet(highers["higher_hrnet"] as HigherHrnetFacts),
+  RSGNet: () => new Rsgnet(rsgnets["rsgnet"] as RsgnetFacts),
+})) {
+  test(`a recorded step of ${name} gives the gradients of an eager one, bit for bit`, async () => {
+    const network = build();
+    const { store } = network;
+    store.materialise(gpu, 5);
+    const x = persistentTensor(gpu, [2, 32, name === "RSGNet" ? 40 : 32, 3]);
+    gpu.write(x.range, Float32Array.from({ length: x.size }, (_, i) => Math.sin(i * 0.91)));
+    const step = () => {
+      store.zeroGradients();
+      const losses = network.heatmaps(x, TRAINING).map((y) => sum(mul(y, y)));
+      backward(losses.reduce((total, loss) => add(total, loss)));
+      store.completeGradients();
+    };
+    gpu.scope(step);
+    const eager = await gpu.readFloats(store.gradientArena);
+    expect(largest(eager)).toBeGreaterThan(0);
+    gpu.write(store.gradientArena, new Float32Array(eager.length));
+    const runner = new StepRunner(gpu, step);
+    runner.run(0);
+    runner.run(0);
+    expect(new Uint32Array((await gpu.readFloats(store.gradientArena)).buffer)).toEqual(new Uint32Array(eager.buffer));
+  });
+}

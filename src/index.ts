@@ -183,7 +183,8 @@ export { type MatValue, readMat, writeMat } from "./data/mat.ts";
 export { type CropSample, drawGeometry, type Geometry, type GeometrySpread, IDENTITY_GEOMETRY, prepareSample } from "./data/sample.ts";
 export { ensureSynthetic, type SyntheticFacts } from "./data/synthetic.ts";
 export { openSafetensors, type StoredTensor, writeSafetensors } from "./interop/safetensors.ts";
-export { openTorch, stateDict, type TorchFile, type TorchTensor } from "./interop/torch.ts";
+export { openTorch, stateDict, type TorchFile } from "./interop/torch.ts";
+export type { TorchTensor } from "./interop/torch_graph.ts";
 export { type TorchValue, writeTorch } from "./interop/torch_writer.ts";
 
 // Poses and their evaluation; plain arrays.

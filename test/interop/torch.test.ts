@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { DataError } from "../../src/error.ts";
 import { Tuple } from "../../src/interop/pickle.ts";
 import { openSafetensors, type StoredTensor } from "../../src/interop/safetensors.ts";
-import { Inert, isTorchFile, openTorch, openTorchSource, stateDict, type TorchFile, tensorsBelow } from "../../src/interop/torch.ts";
+import { isTorchFile, openTorch, openTorchSource, stateDict, type TorchFile, tensorsBelow } from "../../src/interop/torch.ts";
+import { Inert } from "../../src/interop/torch_graph.ts";
 import type { ByteSource } from "../../src/interop/zip.ts";
 import type { Random } from "../../src/random.ts";
 import { testRandom } from "../support/random.ts";
@@ -73,6 +74,24 @@ describe("what PyTorch wrote is read bit for bit:", () => {
     expect(optimiser.get("state.0.exp_avg")?.shape).toEqual([4, 3, 3, 3]);
     expect((root.get("schedule") as Map<string, unknown>).get("milestones")).toEqual(new Map([[170, 1], [200, 1]]));
   });
+});
+
+test("a file of a big-endian machine is turned round", async () => {
+  const bytes = new Uint8Array(readFileSync(golden("types_legacy.pth")));
+  const fact = Buffer.from(bytes.buffer).indexOf("little_endian") + "little_endian".length;
+  const at = bytes.indexOf(0x88, fact); // True
+  expect(at - fact).toBeLessThan(4);
+  bytes[at] = 0x89;
+  const file = await openTorchSource(memory(bytes));
+  const wanted = await expected("types");
+  for (const [name, size] of [["float32", 4], ["int64", 8], ["half_transposed", 2], ["uint8", 1]] as const) {
+    const tensor = stateDict(file).tensors.get(name);
+    const little = wanted.get(name);
+    if (!tensor || !little) throw new Error(`no ${name}`);
+    const turned = little.data.slice();
+    for (let i = 0; i < turned.length; i += size) turned.subarray(i, i + size).reverse();
+    expect((await file.read(tensor)).data).toEqual(turned);
+  }
 });
 
 test("a file's kind is told by its first bytes", async () => {

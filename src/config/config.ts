@@ -388,7 +388,7 @@ function derive(checked: Checked): ResolvedConfig {
 
 /** Rules between keys. */
 function crossChecks(config: ResolvedConfig): Problem[] {
-  const { MODEL, DATASET, TRAIN } = config;
+  const { MODEL, DATASET, TRAIN, TEST } = config;
   const { EXTRA } = MODEL;
   const problems: Problem[] = [];
   const refuse = (key: string, message: string): void => {
@@ -429,6 +429,8 @@ function crossChecks(config: ResolvedConfig): Problem[] {
         `expected DATASET.${set}_ANNOTATIONS beside it: the annotation file of these images`,
       );
   }
+  if (!TEST.USE_GT_BBOX && !TEST.COCO_BBOX_FILE)
+    refuse("TEST.USE_GT_BBOX", "expected TEST.COCO_BBOX_FILE beside it: the detections to crop instead");
   if (TRAIN.LR_STEP.some((epoch, i) => i > 0 && epoch <= (TRAIN.LR_STEP[i - 1] as number))) {
     refuse("TRAIN.LR_STEP", `expected rising epochs, received [${TRAIN.LR_STEP.join(", ")}]`);
   }

@@ -4,6 +4,7 @@ import { packCrops } from "../augment/crop_batch.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth } from "../data/coco.ts";
 import type { CocoGroundTruth } from "../data/coco_types.ts";
+import { readDataset } from "../data/datasets.ts";
 import { ImageCache } from "../data/image.ts";
 import { LabelledOrder, MixedOrder } from "../data/mixed.ts";
 import { type CropSample, drawGeometry, type Geometry, IDENTITY_GEOMETRY, prepareSample } from "../data/sample.ts";
@@ -50,6 +51,21 @@ export interface PersonSet {
 /** Reads a set. Errors: DataError where it holds no person to crop. */
 export async function readPersons(config: ResolvedConfig, role: "train" | "unlabelled" | "test", limit?: number): Promise<PersonSet> {
   const place = placeOf(config, role);
+  const { TEST } = config;
+  if (role === "test" && !TEST.USE_GT_BBOX) {
+    const { truth, records } = await readDataset("coco", {
+      root: config.DATASET.ROOT,
+      set: config.DATASET.TEST_SET,
+      place,
+      skeleton: skeletonFor(config.MODEL.NUM_JOINTS),
+      inputSize: config.MODEL.IMAGE_SIZE,
+      detections: { file: TEST.COCO_BBOX_FILE, threshold: TEST.IMAGE_THRE },
+    });
+    if (!truth || records.length === 0) {
+      throw new DataError({ code: "data/no-persons", where: TEST.COCO_BBOX_FILE, message: `no person with a score of at least ${TEST.IMAGE_THRE}`, fix: "lower TEST.IMAGE_THRE or use another detection file" });
+    }
+    return { truth, records };
+  }
   const truth = await readCocoGroundTruth(place.annotations);
   const records = personRecords(truth, {
     place,

@@ -11,6 +11,7 @@ import { type CocoResult, type PredictedPerson, toResults } from "../eval/result
 import { mirror } from "../kernels/elementwise.ts";
 import type { PoseNetwork } from "../models/network.ts";
 import { EVALUATION } from "../nn/layers.ts";
+import { decodeDark } from "../pose/dark.ts";
 import { decodeHeatmaps, heatmapToImage } from "../pose/heatmap.ts";
 import { emptyTensor } from "../tensor/tensor.ts";
 import type { PersonSet, SampleSource } from "./data.ts";
@@ -24,6 +25,8 @@ export interface Prediction extends PredictedPerson {
 export interface PredictOptions {
   flipTest: boolean;
   shift: boolean;
+  /** DARK in place of the shift. */
+  dark?: boolean;
   keepHeatmaps?: boolean;
   progress?: (done: number, total: number) => void;
 }
@@ -74,7 +77,8 @@ export async function predictRecords(
     if (options.flipTest) {
       maps = mergeFlipped(maps, await run(true), { count: batch, height: mapH, width: mapW, joints, skeleton: source.skeleton, shift: true });
     }
-    const { coordinates, scores } = decodeHeatmaps(maps, { count: samples.length, height: mapH, width: mapW, joints, shift: options.shift });
+    const sizes = { count: samples.length, height: mapH, width: mapW, joints };
+    const { coordinates, scores } = options.dark ? decodeDark(maps, sizes) : decodeHeatmaps(maps, { ...sizes, shift: options.shift });
     samples.forEach((sample, n) => {
       const keypoints = new Float64Array(3 * joints);
       for (let joint = 0; joint < joints; joint++) {
@@ -117,8 +121,8 @@ export async function evaluateNetwork(
     records: set.records,
     source,
     config,
-    options: { flipTest: TEST.FLIP_TEST, shift: TEST.POST_PROCESS, ...(progress ? { progress } : {}) },
+    options: { flipTest: TEST.FLIP_TEST, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark", ...(progress ? { progress } : {}) },
   });
-  const results = toResults(predictions, { skeleton: source.skeleton, inVisThreshold: TEST.IN_VIS_THRE, oksThreshold: TEST.OKS_THRE });
+  const results = toResults(predictions, { skeleton: source.skeleton, inVisThreshold: TEST.IN_VIS_THRE, oksThreshold: TEST.OKS_THRE, soft: TEST.SOFT_NMS });
   return { scores: evaluateKeypoints(set.truth, results), results, predictions };
 }

@@ -55,7 +55,7 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
     records,
     source: new SampleSource(config),
     config,
-    options: { flipTest: config.TEST.FLIP_TEST, shift: config.TEST.POST_PROCESS, keepHeatmaps: saveHeatmaps !== undefined },
+    options: { flipTest: config.TEST.FLIP_TEST, shift: config.TEST.POST_PROCESS, dark: config.TEST.POST_TYPE === "dark", keepHeatmaps: saveHeatmaps !== undefined },
   });
   await mkdir(out, { recursive: true });
   const stem = basename(path, extname(path));

@@ -199,6 +199,7 @@ describe("mistakes are refused with place, expectation and remedy:", () => {
       [],
       ["expected DATASET.TEST_IMAGES beside it"],
     ],
+    ["detected boxes without a file", "TEST: {USE_GT_BBOX: false}\n", [], ["expected TEST.COCO_BBOX_FILE beside it"]],
     ["falling milestones", "TRAIN: {LR_STEP: [20, 10]}\n", [], ["expected rising epochs"]],
     ["no epochs", "TRAIN: {BEGIN_EPOCH: 5, END_EPOCH: 5}\n", [], ["expected more than BEGIN_EPOCH (5), received 5"]],
   ];

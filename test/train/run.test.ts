@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import sharp from "sharp";
 import { parse } from "yaml";
+import { cocoPlace, personRecords, readCocoGroundTruth } from "../../src/data/coco.ts";
 import { openSafetensors } from "../../src/interop/safetensors.ts";
+import { COCO17 } from "../../src/pose/skeleton.ts";
 import { readJson, tensorHash, TinyProject, unfinishedFiles } from "../support/tiny_run.ts";
 
 setDefaultTimeout(120_000);
@@ -97,6 +99,24 @@ test("valid prints the table of the run's last weights and gives its figures", a
   expect(output).toMatch(new RegExp(`PoseResNet-8 +${Object.values<number>(scores).map((value) => value.toFixed(4)).join(" +")}\n`));
   expect(text(whole, "valid_keypoints_results.json")).toBe(text(whole, "keypoints_results.json"));
   await expectPicture(join(whole, "valid_predictions.png"));
+});
+
+test("valid crops detected boxes, and places peaks by DARK, where TEST says so", async () => {
+  const place = cocoPlace(join(project.folder, "data"), "val");
+  const records = personRecords(await readCocoGroundTruth(place.annotations), { place, skeleton: COCO17, inputSize: [32, 32] });
+  const boxes = records.map(({ imageId, box }) => ({ image_id: imageId, category_id: 1, bbox: box, score: 1 }));
+  writeFileSync(join(project.folder, "boxes.json"), JSON.stringify([...boxes, { image_id: records[0]?.imageId, category_id: 1, bbox: [1, 1, 9, 9], score: 0.1 }]));
+  const valid = (...overrides: string[]) => project.run(["valid", "--cfg", "tiny.yaml", "OUTPUT_DIR=whole", "--model-file", join(whole, "latest.json"), ...overrides]);
+  const detected = ["TEST.USE_GT_BBOX=false", "TEST.COCO_BBOX_FILE=boxes.json"];
+  const keypoints = () => text(whole, "valid_keypoints_results.json");
+  expect((await valid(...detected, "TEST.IMAGE_THRE=0.5")).code).toBe(0);
+  // The boxes are those of the annotations, and so is what is found in them.
+  expect(keypoints()).toBe(text(whole, "keypoints_results.json"));
+  expect((await valid("TEST.POST_TYPE=dark")).code).toBe(0);
+  expect(keypoints()).not.toBe(text(whole, "keypoints_results.json"));
+  const { code, errors } = await valid(...detected, "TEST.IMAGE_THRE=2");
+  expect(code).toBe(1);
+  expect(errors).toContain("boxes.json: no person with a score of at least 2");
 });
 
 test("predict writes keypoints of every box, an overlay and heatmaps", async () => {

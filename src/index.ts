@@ -91,7 +91,8 @@ export {
 } from "./ops/elementwise.ts";
 
 // Reductions and shapes.
-export { argmax, logSumExp, max, mean, min, norm, type ReduceOptions, sum, variance } from "./ops/reduce.ts";
+export { logSumExp } from "./ops/log_sum_exp.ts";
+export { argmax, max, mean, min, norm, type ReduceOptions, sum, variance } from "./ops/reduce.ts";
 export { reverseGradient } from "./ops/reverse_gradient.ts";
 export { gather, indexSelect, scatterAdd } from "./ops/gather.ts";
 export { reshape } from "./ops/reshape.ts";
@@ -176,6 +177,7 @@ export type {
   /** An image of an annotation file. */
   CocoImage,
 } from "./data/coco_types.ts";
+export { type Dataset, DATASET_NAMES, type DatasetFacts, type DatasetName, readDataset } from "./data/datasets.ts";
 export { type DecodedImage, decodeImage } from "./data/image.ts";
 export { BatchLoader } from "./data/loader.ts";
 export { type NpyArray, readNpy, readNpz, writeNpy, writeNpz } from "./data/npy.ts";
@@ -189,7 +191,12 @@ export { type TorchValue, writeTorch } from "./interop/torch_writer.ts";
 
 // Poses and their evaluation; plain arrays.
 export { evaluateKeypoints, type EvaluationOptions, type KeypointDetection, type KeypointScores, scoreRows } from "./eval/coco_eval.ts";
+export { type DatasetScoreOptions, type DatasetScores, scoreDataset } from "./eval/dataset_score.ts";
+export { breakDownErrors, ERROR_KINDS, type ErrorBreakdown, type ErrorKind } from "./eval/error_kinds.ts";
+export { averageMaps, voteJoints } from "./eval/voting.ts";
+export { decodeDark, decodeIntegral, type DecodedJoints, decodeOffsets, type MapSizes } from "./pose/dark.ts";
 export { decodeHeatmaps, encodeHeatmaps, heatmapToImage } from "./pose/heatmap.ts";
+export { AIC14, COCO_JOINTS, CROWDPOSE14, gatherJoints, jointMap, type JointSet, LSP14, MPII16 } from "./pose/joint_sets.ts";
 export { COCO17, type Skeleton, skeletonFor, UNION24 } from "./pose/skeleton.ts";
 export type {
   /** 2x3 affine map, row-major. */

@@ -1,4 +1,5 @@
-import { logSumExp, max, sum } from "../../src/ops/reduce.ts";
+import { logSumExp } from "../../src/ops/log_sum_exp.ts";
+import { max, sum } from "../../src/ops/reduce.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type Case, opCases } from "../case.ts";
 

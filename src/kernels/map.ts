@@ -49,6 +49,7 @@ export const FUNCTIONS = {
   greaterEqual: { code: 29, operands: 2, constant: [0, 1] },
   safeSqrt: { code: 30, operands: 1 },
   square: { code: 31, operands: 1 },
+  scaledExponential: { code: 32, operands: 3 },
 } as const satisfies Record<string, ElementwiseFunction>;
 
 export type FunctionName = keyof typeof FUNCTIONS;

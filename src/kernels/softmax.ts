@@ -26,6 +26,12 @@ const applyKernel = defineKernel({
   buffers: { x: "read", stats: "read", y: "read_write" },
   uniforms: WALK,
 });
+const logSumKernel = defineKernel({
+  name: "softmax/log_sum",
+  fragments: ["softmax/log_sum.wgsl", "lib/span.wgsl"],
+  buffers: { stats: "read", y: "read_write" },
+  uniforms: { count: "u32" },
+});
 const backwardDotKernel = defineKernel({
   name: "softmax/backward_dot",
   fragments: ["softmax/backward_dot.wgsl", ...LIBRARY],
@@ -53,17 +59,27 @@ function firstPass(gpu: Gpu, shape: AxisShape) {
   return { uniforms: { outer, length, inner, chunks }, chunks, workgroups: spanGrid(gpu, outer * chunks * inner, length / chunks) };
 }
 
-/** y = softmax of x over the middle axis, or its logarithm. x, y [outer, length, inner]. */
-export function softmaxForward(gpu: Gpu, { x, y, logarithm, ...shape }: AxisShape & { x: BufferRange; y: BufferRange; logarithm: boolean }): void {
+/** Largest element and sum of the exponentials below it, a pair per line [outer, inner]. */
+function lineStatistics(gpu: Gpu, x: BufferRange, shape: AxisShape): BufferRange {
   const { outer, inner } = shape;
   const { uniforms, chunks, workgroups } = firstPass(gpu, shape);
   const partials = gpu.allocate(8 * outer * chunks * inner, "softmax partials");
   gpu.run(statsKernel, { buffers: { x, partials }, uniforms, workgroups });
-  let stats = partials;
-  if (chunks > 1) {
-    stats = gpu.allocate(8 * outer * inner, "softmax statistics");
-    gpu.run(joinKernel, { buffers: { partials, stats }, uniforms: { outer, inner, chunks }, workgroups: spanGrid(gpu, outer * inner, chunks) });
-  }
+  if (chunks === 1) return partials;
+  const stats = gpu.allocate(8 * outer * inner, "softmax statistics");
+  gpu.run(joinKernel, { buffers: { partials, stats }, uniforms: { outer, inner, chunks }, workgroups: spanGrid(gpu, outer * inner, chunks) });
+  return stats;
+}
+
+/** y [outer, inner] = log of the sum of e^x over the middle axis of x [outer, length, inner]. */
+export function logSumExpForward(gpu: Gpu, { x, y, ...shape }: AxisShape & { x: BufferRange; y: BufferRange }): void {
+  const count = shape.outer * shape.inner;
+  gpu.run(logSumKernel, { buffers: { stats: lineStatistics(gpu, x, shape), y }, uniforms: { count }, workgroups: spanGrid(gpu, count) });
+}
+
+/** y = softmax of x over the middle axis, or its logarithm. x, y [outer, length, inner]. */
+export function softmaxForward(gpu: Gpu, { x, y, logarithm, ...shape }: AxisShape & { x: BufferRange; y: BufferRange; logarithm: boolean }): void {
+  const stats = lineStatistics(gpu, x, shape);
   gpu.run(applyKernel, { buffers: { x, stats, y }, spec: { LOGARITHM: logarithm }, ...walk(gpu, shape) });
 }
 

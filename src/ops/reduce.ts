@@ -1,10 +1,10 @@
-/** Reductions over any axes: sum, mean, minimum, maximum, argmax, variance, logSumExp, norm. */
+/** Reductions over any axes: sum, mean, minimum, maximum, argmax, variance, norm. */
 import { defineOp } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { mapForward } from "../kernels/map.ts";
 import { argmaxAxis, reduceAxes, type Reduction } from "../kernels/reduce.ts";
-import { elementCount, emptyTensor, type Shape, shapeText, stopGradient, type Tensor } from "../tensor/tensor.ts";
-import { add, exp, log, maximum, safeSqrt, square, sub } from "./elementwise.ts";
+import { elementCount, emptyTensor, type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
+import { safeSqrt, square, sub } from "./elementwise.ts";
 import { reshape } from "./reshape.ts";
 
 /** Which axes; negative ones count from the end, and none given means all. */
@@ -113,15 +113,6 @@ export function variance(x: Tensor, { correction = 0, ...options }: ReduceOption
   if (count <= correction) throw new OpError({ code: "op/variance", message: `variance: needs more than ${correction} elements, got ${count}` });
   const deviation = sub(x, mean(x, { axes, keepAxes: true }));
   return finish(linearOp([square(deviation)], { kind: "sum", axes, scale: 1 / (count - correction) }), x.shape, { ...options, axes });
-}
-
-/** log of the sum of e^x over axes, without overflow. */
-export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const axes = resolveAxes("logSumExp", x.shape, options.axes);
-  // A row of -Infinity has the sum 0: a finite shift keeps -Infinity - shift defined.
-  const shift = maximum(stopGradient(max(x, { axes, keepAxes: true })), -3.4e38);
-  const kept = add(log(sum(exp(sub(x, shift)), { axes, keepAxes: true })), shift);
-  return finish(kept, x.shape, { ...options, axes });
 }
 
 /** Euclidean norm over axes; its gradient at the zero vector is zero. */

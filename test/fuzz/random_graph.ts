@@ -4,6 +4,7 @@
  */
 import * as elementwise from "../../src/ops/elementwise.ts";
 import { indexSelect } from "../../src/ops/gather.ts";
+import { logSumExp } from "../../src/ops/log_sum_exp.ts";
 import { matmul } from "../../src/ops/matmul.ts";
 import * as reduce from "../../src/ops/reduce.ts";
 import { reshape } from "../../src/ops/reshape.ts";
@@ -57,7 +58,7 @@ const REDUCTIONS: Record<string, { device: (x: Tensor, options: reduce.ReduceOpt
   mean: { device: reduce.mean, f: (values) => sumOf(values) / values.length },
   max: { device: reduce.max, f: (values) => Math.max(...values) },
   min: { device: reduce.min, f: (values) => Math.min(...values) },
-  logSumExp: { device: reduce.logSumExp, f: (values) => Math.log(sumOf(values.map(Math.exp))) },
+  logSumExp: { device: logSumExp, f: (values) => Math.log(sumOf(values.map(Math.exp))) },
   norm: { device: reduce.norm, f: (values) => Math.hypot(...values) },
 };
 

@@ -10,15 +10,17 @@ const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 /** Ops whose PyTorch case or bench row is in another file, and why that is the better place. */
 const GOLDEN_ELSEWHERE: Record<string, string> = {
   heatmap_mse: "test/golden/make_golden.py", // the loss of the ten literal steps
+  log_sum_exp: "test/golden/ops/reduce.py",
   reshape: "test/golden/ops/shape.py",
   reverse_gradient: "test/autograd/flow.test.ts", // PyTorch has no such op
 };
 const BENCH_ELSEWHERE: Record<string, string> = {
   heatmap_mse: "bench/run.ts",
+  log_sum_exp: "bench/ops/reduce.ts",
   reshape: "bench/ops/shape.ts", // moves nothing
   reverse_gradient: "bench/ops/elementwise.ts", // a multiplication
 };
-const TEST_ELSEWHERE: Record<string, string> = { reshape: "test/ops/shape.test.ts", reverse_gradient: "test/autograd/flow.test.ts" };
+const TEST_ELSEWHERE: Record<string, string> = { log_sum_exp: "test/ops/reduce.test.ts", reshape: "test/ops/shape.test.ts", reverse_gradient: "test/autograd/flow.test.ts" };
 
 const place = (stem: string, elsewhere: Record<string, string>, usual: string) => elsewhere[stem] ?? usual;
 

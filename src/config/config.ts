@@ -373,11 +373,25 @@ function describe(value: unknown): string {
   return JSON.stringify(value);
 }
 
+/** What the network is: NAME says it for supervised training, BACKBONE for the methods. */
+export function backboneOf({ NAME, BACKBONE }: { readonly NAME: string; readonly BACKBONE: "resnet" | "hrnet" }): "resnet" | "hrnet" {
+  if (NAME === "pose_hrnet") return "hrnet";
+  return NAME === "pose_resnet" ? "resnet" : BACKBONE;
+}
+
+/** Both sides of the input are multiples of this; heatmaps have `scale` times the sides of the input divided by it. */
+function networkGrid({ NAME, BACKBONE, EXTRA }: Checked["MODEL"] | ResolvedConfig["MODEL"]): { multiple: number; scale: number } {
+  // HRNet's finest branch has a quarter of the input's sides, its coarsest a thirty-second.
+  if (backboneOf({ NAME, BACKBONE }) === "hrnet") return { multiple: 32, scale: 8 };
+  return { multiple: backboneStride(EXTRA.NUM_LAYERS), scale: 2 ** EXTRA.NUM_DECONV_LAYERS };
+}
+
 /** Fills in what follows from other values. */
 function derive(checked: Checked): ResolvedConfig {
   const { EXTRA, IMAGE_SIZE } = checked.MODEL;
   const layers = EXTRA.NUM_DECONV_LAYERS;
-  const side = (px: number): number => (px / backboneStride(EXTRA.NUM_LAYERS)) * 2 ** layers;
+  const { multiple, scale } = networkGrid(checked.MODEL);
+  const side = (px: number): number => (px / multiple) * scale;
   const derived: DerivedExtra = {
     NUM_DECONV_FILTERS: EXTRA.NUM_DECONV_FILTERS ?? Array.from({ length: layers }, () => 256),
     NUM_DECONV_KERNELS: EXTRA.NUM_DECONV_KERNELS ?? Array.from({ length: layers }, () => 4 as const),
@@ -395,15 +409,16 @@ function crossChecks(config: ResolvedConfig): Problem[] {
     problems.push({ code: "config/conflict", path: key.split("."), message });
   };
   const layers = EXTRA.NUM_DECONV_LAYERS;
-  const stride = backboneStride(EXTRA.NUM_LAYERS);
-  if (MODEL.IMAGE_SIZE.some((px) => px % stride !== 0)) {
-    refuse("MODEL.IMAGE_SIZE", `expected multiples of ${stride}, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
+  const { multiple, scale } = networkGrid(MODEL);
+  if (MODEL.IMAGE_SIZE.some((px) => px % multiple !== 0)) {
+    refuse("MODEL.IMAGE_SIZE", `expected multiples of ${multiple}, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
   } else {
-    const fitting = MODEL.IMAGE_SIZE.map((px) => (px / stride) * 2 ** layers);
+    const fitting = MODEL.IMAGE_SIZE.map((px) => (px / multiple) * scale);
+    const reason = backboneOf(MODEL) === "hrnet" ? "HRNet" : `${layers} deconvolutions`;
     if (EXTRA.HEATMAP_SIZE.some((px, axis) => px !== fitting[axis])) {
       refuse(
         "MODEL.EXTRA.HEATMAP_SIZE",
-        `expected [${fitting.join(", ")}] for IMAGE_SIZE [${MODEL.IMAGE_SIZE.join(", ")}] and ${layers} deconvolutions, received [${EXTRA.HEATMAP_SIZE.join(", ")}]`,
+        `expected [${fitting.join(", ")}] for IMAGE_SIZE [${MODEL.IMAGE_SIZE.join(", ")}] and ${reason}, received [${EXTRA.HEATMAP_SIZE.join(", ")}]`,
       );
     }
   }
@@ -516,11 +531,12 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-/** The folder of a run: OUTPUT_DIR/TRAIN_DATASET/NAME_LAYERS/<name of the configuration file>. */
+/** The folder of a run: OUTPUT_DIR/TRAIN_DATASET/NAME_LAYERS (NAME_wCHANNELS for HRNet)/<name of the configuration file>. */
 export function runFolder(loaded: Pick<LoadedConfig, "config" | "path">): string {
   const { OUTPUT_DIR, DATASET, MODEL } = loaded.config;
   const stem = basename(loaded.path, extname(loaded.path));
-  return join(OUTPUT_DIR, DATASET.TRAIN_DATASET, `${MODEL.NAME}_${MODEL.EXTRA.NUM_LAYERS}`, stem);
+  const size = backboneOf(MODEL) === "hrnet" ? `w${MODEL.EXTRA.STAGE2.NUM_CHANNELS[0]}` : String(MODEL.EXTRA.NUM_LAYERS);
+  return join(OUTPUT_DIR, DATASET.TRAIN_DATASET, `${MODEL.NAME}_${size}`, stem);
 }
 
 /**

@@ -37,7 +37,26 @@ function section<const E extends v.ObjectEntries>(entries: E) {
   return v.optional(v.object(entries), {} as v.InferInput<v.ObjectSchema<E, undefined>>);
 }
 
+/** One stage of HRNet; the number is how many branches it has. */
+function stage(branches: number) {
+  return section({
+    NUM_MODULES: key(positive, 1, "how often the stage's branches exchange their features; 1, 4, 3 in the published network"),
+    NUM_BRANCHES: key(v.literal(branches), branches, "branches of the stage"),
+    BLOCK: key(v.picklist(["BASIC", "BOTTLENECK"]), "BASIC", "residual block of the branches"),
+    NUM_BLOCKS: key(v.pipe(v.array(positive), v.length(branches)), Array.from({ length: branches }, () => 4), "blocks of every branch"),
+    NUM_CHANNELS: key(
+      v.pipe(v.array(positive), v.length(branches)),
+      Array.from({ length: branches }, (_, i) => 32 * 2 ** i),
+      "channels of every branch, before a bottleneck's factor of 4",
+    ),
+    FUSE_METHOD: key(v.literal("SUM"), "SUM", "branches are added"),
+  });
+}
+
 const extra = section({
+  STAGE2: stage(2),
+  STAGE3: stage(3),
+  STAGE4: stage(4),
   NUM_LAYERS: key(v.picklist([8, 10, 18, 34, 50, 101, 152]), 50, "depth of the ResNet; 8 and 10 are for small runs, 8 has stride 16"),
   WIDTH: key(
     v.pipe(v.number(), v.integer(), v.minValue(4), v.multipleOf(4)),
@@ -70,10 +89,11 @@ const extra = section({
 
 const model = section({
   NAME: key(
-    v.picklist(["pose_resnet", "pose_cons"]),
+    v.picklist(["pose_resnet", "pose_hrnet", "pose_cons"]),
     "pose_resnet",
-    "pose_resnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images",
+    "pose_resnet, pose_hrnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images",
   ),
+  BACKBONE: key(v.picklist(["resnet", "hrnet"]), "resnet", "network of pose_cons: a ResNet with deconvolutions, or HRNet with EXTRA.STAGE2 to 4"),
   NUM_JOINTS: key(v.picklist([17, 24]), 24, "17: the COCO joints; 24: the union skeleton"),
   IMAGE_SIZE: key(size, [256, 256], "width and height of the network's input in px, multiples of 32 (16 for NUM_LAYERS 8)"),
   INIT_WEIGHTS: key(
@@ -207,7 +227,7 @@ export const configSchema = v.object({
 
 /** Keys of MultiAugs that this release does not have, with what to do about them; "" stands for "leave it out". */
 export const FOREIGN_KEYS: Readonly<Record<string, string>> = {
-  METHOD: "choose the method by MODEL.NAME (pose_resnet is supervised)",
+  METHOD: "choose the method by MODEL.NAME (pose_resnet and pose_hrnet are supervised)",
   GPUS: "the device is chosen by the ADAPTER environment variable",
   LOCAL_RANK: "",
   CUDNN: "",
@@ -217,13 +237,10 @@ export const FOREIGN_KEYS: Readonly<Record<string, string>> = {
   EXP_SUB_NAME: "choose another OUTPUT_DIR",
   CONS_RAND_AUG: "",
   RAND_MAGNITUDE: "",
-  "MODEL.BACKBONE": "the backbone is a ResNet",
   "MODEL.STYLE": "the bottleneck has its stride in the 3x3 convolution",
   "MODEL.EXTRA.TARGET_TYPE": "targets are Gaussians",
   "DATASET.TEST_DATASET": "validation is on COCO",
   "DATASET.DATA_FORMAT": "images are read from folders",
-  "TRAIN.MOMENTUM": "",
-  "TRAIN.NESTEROV": "",
   "TRAIN.GAMMA1": "",
   "TRAIN.GAMMA2": "",
   "TRAIN.SHUFFLE": "training data are always shuffled",

@@ -143,7 +143,7 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
   const pack = async (samples: Promise<CropSample>[]): Promise<PackedCrops> => packCrops(await Promise.all(samples), facts);
   const capped = (steps: number) => (TRAIN.STEPS_PER_EPOCH > 0 ? Math.min(TRAIN.STEPS_PER_EPOCH, steps) : steps);
 
-  if (DATASET.TRAIN_DATASET === "coco" && MODEL.NAME === "pose_resnet") {
+  if (DATASET.TRAIN_DATASET === "coco" && MODEL.NAME !== "pose_cons") {
     const order = new LabelledOrder({ seed: SEED, count: labelled.length, batchSize });
     return {
       stepsPerEpoch: capped(order.stepsPerEpoch),
@@ -157,7 +157,7 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
   const unlabelled = (await readPersons(config, "unlabelled")).records;
   const order = new MixedOrder({ seed: SEED, labelled: labelled.length, unlabelled: unlabelled.length, batchSize });
   // The supervised run on a mixed set sees the same labelled samples in the same steps, and nothing else.
-  const needsUnlabelled = MODEL.NAME !== "pose_resnet";
+  const needsUnlabelled = MODEL.NAME === "pose_cons";
   return {
     stepsPerEpoch: capped(order.stepsPerEpoch),
     labelled,

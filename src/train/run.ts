@@ -2,7 +2,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withRecompute } from "../autograd/op.ts";
-import { configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
+import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
 import { BatchLoader } from "../data/loader.ts";
 import { ConfigError } from "../error.ts";
 import { scoreRows } from "../eval/coco_eval.ts";
@@ -11,7 +11,7 @@ import { writeFileAtomic } from "../files.ts";
 import { type Gpu, openDevice } from "../gpu/device.ts";
 import { PoseCons } from "../methods/semi/pose_cons.ts";
 import type { TrainingMethod } from "../methods/method.ts";
-import { buildNetwork } from "../models/build.ts";
+import { buildNetwork, networkName } from "../models/build.ts";
 import type { PoseNetwork } from "../models/network.ts";
 import { Adam } from "../optim/adam.ts";
 import type { Optimiser, OptimiserArenas } from "../optim/optimiser.ts";
@@ -40,7 +40,7 @@ function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number)
 function buildMethod(network: PoseNetwork, { config, source, scaler }: { config: ResolvedConfig; source: SampleSource; scaler: LossScaler | undefined }): TrainingMethod & { readonly passes: number } {
   const { MODEL, DATASET, TRAIN } = config;
   const skeleton = skeletonFor(MODEL.NUM_JOINTS);
-  const supervised = MODEL.NAME === "pose_resnet";
+  const supervised = MODEL.NAME !== "pose_cons";
   return new PoseCons(network, {
     ...source.cropFacts(TRAIN.BATCH_SIZE),
     seed: config.SEED,
@@ -138,9 +138,10 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];
   await writeFileAtomic(join(folder, "config.yaml"), renderConfig(loaded));
 
-  const supervised = MODEL.NAME === "pose_resnet";
+  const supervised = MODEL.NAME !== "pose_cons";
   say(`adapter   ${gpu.info.description || gpu.info.device} (${gpu.info.kind})`);
-  say(`network   PoseResNet-${MODEL.EXTRA.NUM_LAYERS}, width ${MODEL.EXTRA.WIDTH}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}`);
+  const width = backboneOf(MODEL) === "resnet" ? `, width ${MODEL.EXTRA.WIDTH}` : "";
+  say(`network   ${networkName(config)}${width}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}`);
   say(`method    ${supervised ? "supervised" : "PoseCons"}: ${data.labelled.length} labelled${data.unlabelled && !supervised ? `, ${data.unlabelled.length} unlabelled` : ""} persons, ${test.records.length} for validation`);
   say(`run       ${folder}, epochs ${epoch + 1} to ${TRAIN.END_EPOCH} of ${data.stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${step}` : ""}`);
 

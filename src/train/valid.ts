@@ -5,6 +5,7 @@ import { scoreRows } from "../eval/coco_eval.ts";
 import { writeResults } from "../eval/results.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
+import { networkName } from "../models/build.ts";
 import { prepareData, readPersons, SampleSource } from "./data.ts";
 import { evaluateNetwork } from "./evaluate.ts";
 import { drawPredictionGrid } from "./figures.ts";
@@ -29,5 +30,5 @@ export async function runValidation({ loaded, folder, modelFile, allowPartial }:
   await writeResults(join(folder, "valid_keypoints_results.json"), evaluation.results);
   await writeFileAtomic(join(folder, "valid_results.json"), `${JSON.stringify({ modelFile, scores: Object.fromEntries(rows) }, undefined, 2)}\n`);
   await drawPredictionGrid(join(folder, "valid_predictions.png"), evaluation.predictions, source.skeleton);
-  console.log(await renderTable(["", ...rows.map(([name]) => name)], [[`PoseResNet-${config.MODEL.EXTRA.NUM_LAYERS}`, ...rows.map(([, value]) => value.toFixed(4))]]));
+  console.log(await renderTable(["", ...rows.map(([name]) => name)], [[networkName(config), ...rows.map(([, value]) => value.toFixed(4))]]));
 }

@@ -23,7 +23,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   optim: ["kernels", "tensor", "gpu", "error.ts"],
   models: ["nn", "ops", "tensor", "config", "error.ts"],
   pose: ["error.ts", "random.ts"],
-  data: ["pose", "error.ts", "files.ts", "fonts.ts", "random.ts"],
+  data: ["pose", "interop", "error.ts", "files.ts", "fonts.ts", "random.ts"],
   eval: ["pose", "data", "error.ts", "files.ts"],
   interop: ["error.ts", "files.ts"],
   viz: ["pose", "data", "error.ts", "files.ts", "fonts.ts"],

@@ -142,6 +142,9 @@ async function openZip(source: ByteSource): Promise<Contents> {
   if (entries.has(`${root}constants.pkl`)) {
     throw new DataError({ code: "torch/script", message: "is a TorchScript program, not a file of tensors", fix: "save the model's state_dict() with torch.save", where: source.path });
   }
+  for (const { name, packing } of entries.values()) {
+    if (packing !== "stored") throw damaged(source.path, `the member ${JSON.stringify(name)} is compressed or encrypted, which PyTorch never does`);
+  }
   if (entry.sizeBytes > MAX_PICKLE_BYTES) throw damaged(source.path, `its pickle has ${entry.sizeBytes} bytes`);
   const memberBytes = async (name: string) => {
     const member = entries.get(name);

@@ -2,9 +2,10 @@
  * Brings the packages up to date before anything else is loaded, so that a fresh clone needs no separate step.
  * Imports built-in modules only.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { DataError, LimberError } from "../error.ts";
 
@@ -15,10 +16,11 @@ const OLDEST_BUN = [1, 4, 5] as const;
 const STAMP = "node_modules/.limber-lock";
 
 /**
- * Installs the locked packages where node_modules is missing or was made from another lock file.
+ * Installs the locked packages where node_modules is missing or was made from another lock file. Returns whether it did: a
+ * process that began without packages resolves imports as if there were none, so the command must then run in a new one.
  * @throws LimberError with what to do where the installation fails, for example without a network.
  */
-export function ensurePackages(root: string): void {
+export function ensurePackages(root: string): boolean {
   if (isOlder(process.versions.bun ?? "0")) {
     throw new LimberError({
       code: "install/old-bun",
@@ -37,7 +39,7 @@ export function ensurePackages(root: string): void {
   }
   const digest = createHash("sha256").update(readFileSync(lockPath)).digest("hex");
   const stampPath = join(root, STAMP);
-  if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === digest) return;
+  if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === digest) return false;
 
   console.error(existsSync(stampPath) ? "Updating packages ..." : "Installing packages (first run) ...");
   const result = spawnSync(process.execPath, ["install", "--frozen-lockfile"], {
@@ -65,7 +67,22 @@ export function ensurePackages(root: string): void {
     writeFileSync(stampPath, digest);
   } catch {
     // A read-only checkout with its packages in place works; it only asks the installer again at the next start.
+    return false;
   }
+  return true;
+}
+
+/** Runs this command line in a new process and returns its exit code. A Ctrl-C reaches that process by itself. */
+export function runAgain(): Promise<number> {
+  process.removeAllListeners("SIGINT");
+  process.on("SIGINT", () => {});
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, process.argv.slice(1), { stdio: "inherit", env: process.env });
+    const end = () => void child.kill("SIGTERM");
+    process.on("SIGTERM", end);
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+  });
 }
 
 /** Whether a version such as "1.4.5" comes before the oldest usable one. */

@@ -5,7 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { LimberError } from "../error.ts";
 import { writeError } from "../files.ts";
-import { ensurePackages } from "./install.ts";
+import { ensurePackages, runAgain } from "./install.ts";
 import { interrupt } from "./interrupt.ts";
 
 /** Exit code for a bug (EX_SOFTWARE of sysexits.h). */
@@ -39,7 +39,7 @@ process.stdout.on("error", (error: Error) => {
 });
 
 try {
-  ensurePackages(fileURLToPath(new URL("../..", import.meta.url)));
+  if (ensurePackages(fileURLToPath(new URL("../..", import.meta.url)))) process.exit(await runAgain());
   const { runProgramLine } = await import("./program.ts");
   process.exit(await runProgramLine(process.argv.slice(2)));
 } catch (error) {

@@ -134,6 +134,25 @@ describe("without packages", () => {
     expect(existsSync(join(main, "../../../node_modules/.limber-lock"))).toBe(false);
   });
 
+  test("the first run installs and then works as any other: with the packages, arguments, exit code", async () => {
+    const main = bareCheckout("first", undefined);
+    const root = join(main, "../../..");
+    mkdirSync(join(root, "local"));
+    writeFileSync(join(root, "local/package.json"), '{"name": "local-package", "version": "1.0.0", "main": "index.js"}');
+    writeFileSync(join(root, "local/index.js"), "export const value = 'from the package';");
+    writeFileSync(join(root, "package.json"), '{"name": "x", "dependencies": {"local-package": "file:./local"}}');
+    writeFileSync(join(root, "src/cli/program.ts"), "import { value } from 'local-package';\nexport async function runProgramLine(args) { console.log(value, args.join()); return 7; }");
+    // Makes the lock file; the packages go again.
+    expect(Bun.spawnSync([process.execPath, "install", "--lockfile-only"], { cwd: root }).exitCode).toBe(0);
+    rmSync(join(root, "node_modules"), { recursive: true, force: true });
+    for (const installs of [true, false]) {
+      const { code, output, errors } = await run(["a", "b"], main);
+      expect(errors).toBe(installs ? "Installing packages (first run) ...\n" : "");
+      expect(output).toBe("from the package a,b\n");
+      expect(code).toBe(7);
+    }
+  });
+
   test("an old Bun is refused", () => {
     expect(["1.4.4", "1.3.9", "0", "0.9.9", "x"].map(isOlder)).toEqual([true, true, true, true, true]);
     expect(["1.4.5", "1.4.10", "1.5.0-canary.1", "2.0"].map(isOlder)).toEqual([false, false, false, false]);
@@ -153,7 +172,7 @@ test("an error that is no user's mistake shows its stack and exits with 70; an i
     mkdirSync(join(root, "node_modules"));
     for (const file of ["error.ts", "files.ts", "cli/main.ts", "cli/interrupt.ts"])
       cpSync(join(MAIN, "../..", file), join(root, "src", file));
-    writeFileSync(join(root, "src/cli/install.ts"), "export function ensurePackages() {}");
+    writeFileSync(join(root, "src/cli/install.ts"), "export function ensurePackages() { return false; }\nexport function runAgain() {}");
     writeFileSync(
       join(root, "src/cli/program.ts"),
       `import { onFirstInterrupt } from "./interrupt.ts";\nexport async function runProgramLine() { ${body} }\nvoid onFirstInterrupt;`,

@@ -62,7 +62,7 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
     // A damaged entry is a corrupt image; an archive that is missing or no archive is neither.
     if (cause instanceof DataError && cause.code !== DAMAGED_ENTRY) throw cause;
     const detail = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0] ?? "";
-    const missing = /missing/i.test(detail);
+    const missing = !path.includes(ARCHIVE_MARK) && !existsSync(path); // not by the message: a damaged JPEG may lack a marker that is "missing" too
     throw new DataError(
       {
         code: missing ? "data/image-missing" : "data/image-corrupt",

@@ -4,6 +4,12 @@ import { openSafetensors, type StoredTensor, toFloat32 } from "../../src/interop
 import { permute } from "../../src/interop/layout.ts";
 import type { ParameterStore } from "../../src/nn/store.ts";
 import { writeStateDict } from "../../src/nn/state_dict.ts";
+import { loadWeights } from "../../src/train/weights_file.ts";
+
+/** A file of test/golden/torch, which PyTorch wrote. */
+export function torchPath(name: string): string {
+  return fileURLToPath(new URL(`./torch/${name}`, import.meta.url));
+}
 
 /** A golden file: tensors by name, in PyTorch's layout. */
 export class Golden {
@@ -57,6 +63,12 @@ export class Golden {
     const { name, shape, kind } = declaration;
     if (String(this.shape(prefix + name)) !== String(torchShape(shape, kind))) throw new Error(`${this.name}: ${prefix + name} has another shape`);
     return fromTorch(this.floats(prefix + name), shape, kind);
+  }
+
+  /** Loads the network's weights from the .pth that PyTorch wrote beside this file; all tensors must fit. */
+  async loadTorch(store: ParameterStore): Promise<void> {
+    const { matched } = await loadWeights(store, torchPath(`${this.name}.pth`), { need: "all", say: () => undefined });
+    if (matched.length !== store.declarations.length + 3 * store.statisticsDeclarations.length) throw new Error(`${this.name}.pth fills ${matched.length} tensors alone`);
   }
 
   /** Loads the tensors under "before." into a network. */

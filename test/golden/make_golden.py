@@ -128,6 +128,12 @@ def scramble(module, generator):
             b.copy_(torch.rand(b.shape, generator=generator) * 0.5 + (0.5 if name.endswith("var") else -0.25))
 
 
+def save_weights(name, module, prefix=""):
+    """A .pth as repositories write it: the bare state_dict, or a training checkpoint with a wrapper's prefix before every name."""
+    weights = {prefix + key: value for key, value in module.state_dict().items()}
+    torch.save({"epoch": 1, "state_dict": weights} if prefix else module.state_dict(), os.path.join(HERE, "torch", name + ".pth"))
+
+
 def state(module, prefix):
     return {prefix + k: v.clone() for k, v in module.state_dict().items()}
 
@@ -157,7 +163,7 @@ def golden_module(name, module, x, generator):
 def golden_network(name, network, generator, batch=4, side=64):
     scramble(network, generator)
     joints = network.final_layer.out_channels
-    tensors = state(network, "before.")
+    save_weights(name, network)
     x = torch.randn(batch, 3, side, side, generator=generator)
     target = torch.rand(batch, joints, side // 4, side // 4, generator=generator) ** 8
     weight = (torch.rand(batch, joints, generator=generator) > 0.2).float()
@@ -165,7 +171,7 @@ def golden_network(name, network, generator, batch=4, side=64):
     y = network(x)
     loss = heatmap_loss(y, target, weight)
     loss.backward()
-    tensors |= {"x": x, "target": target, "weight": weight, "y": y, "loss": loss.reshape(1), **gradients(network)}
+    tensors = {"x": x, "target": target, "weight": weight, "y": y, "loss": loss.reshape(1), **gradients(network)}
     tensors |= {k: v for k, v in state(network, "after.").items() if "running" in k or "num_batches" in k}
     network.eval()
     with torch.no_grad():

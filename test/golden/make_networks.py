@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from make_golden import Basic, Bottleneck, save, scramble, state
+from make_golden import Basic, Bottleneck, save, save_weights, scramble, state
 
 
 def conv_bn(cin, cout, kernel, stride=1, relu=False):
@@ -345,12 +345,12 @@ def draw(network, seed, x):
     return g, x(g)
 
 
-def golden_network(name, network, seed, x):
+def golden_network(name, network, seed, x, prefix=""):
     """Outputs, gradients of the sum of output_i * gy_i, running statistics of one training step; outputs in evaluation."""
     seed = max(range(seed, seed + 40), key=lambda s: relu_margin(network, draw(network, s, x)[1]))
     g, x = draw(network, seed, x)
-    tensors = state(network, "before.")
-    tensors["x"] = x
+    save_weights(name, network, prefix)
+    tensors = {"x": x}
     network.train()
     ys = network(x)
     gys = [torch.randn(y.shape, generator=g) for y in ys]
@@ -387,7 +387,7 @@ def hrnet_bottleneck():
 
 
 def hourglass():
-    golden_network("hourglass", Hourglass(4, 12, 2, 1, 2, 5), 300, images(3, 64, 48))
+    golden_network("hourglass", Hourglass(4, 12, 2, 1, 2, 5), 300, images(3, 64, 48), "module.")
 
 
 def hourglass_modules():
@@ -399,7 +399,7 @@ NARROW_HRNET = [(1, Basic, [1, 1], [4, 6]), (1, Basic, [1, 1, 1], [4, 6, 8])]
 
 
 def higher_hrnet():
-    golden_network("higher_hrnet", HigherHRNet(4, NARROW_HRNET, 3, [(4, 2, True)], [3, 0]), 500, images(2, 64, 48))
+    golden_network("higher_hrnet", HigherHRNet(4, NARROW_HRNET, 3, [(4, 2, True)], [3, 0]), 500, images(2, 64, 48), "1.")
 
 
 def higher_hrnet_twice():

@@ -81,12 +81,12 @@ for (const [name, facts] of [
   ["pose_resnet10", { depth: 10, joints: 17, width: 8, deconvFilters: [16, 16, 16] }],
   ["pose_resnet50", { depth: 50, joints: 5, width: 4, deconvFilters: [8, 8, 8] }],
 ] as const) {
-  test(`${name} equals PyTorch: heatmaps, loss, all gradients, running statistics, evaluation`, async () => {
+  test(`${name} with the weights of PyTorch's .pth equals PyTorch: heatmaps, loss, all gradients, running statistics, evaluation`, async () => {
     const golden = await Golden.open(name);
     const network = new PoseResnet(facts);
     const { store } = network;
     store.materialise(gpu, 0);
-    golden.load(store);
+    await golden.loadTorch(store);
     const x = persistentTensor(gpu, golden.imageShape("x"), { data: golden.images("x") });
     const target = persistentTensor(gpu, golden.imageShape("target"), { data: golden.images("target") });
     const weight = persistentTensor(gpu, golden.shape("weight"), { data: golden.floats("weight") });

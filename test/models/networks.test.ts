@@ -25,14 +25,14 @@ const TRAINING: Pass = { training: true, groups: 1, slot: 0 };
 
 const largest = (values: Float32Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
-/** One training step of a network against PyTorch's: names and their order, outputs, all gradients, running statistics, evaluation. */
+/** One training step of a network with the weights of PyTorch's .pth against PyTorch's: names and their order, outputs, all gradients, running statistics, evaluation. */
 async function checkNetwork(name: string, network: { store: ParameterStore; heatmaps(x: Tensor, pass: Pass): readonly Tensor[] }): Promise<void> {
   const golden = await Golden.open(name);
   const { store } = network;
   const under = (prefix: string) => golden.names().filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   expect(store.declarations.map((declaration) => declaration.name)).toEqual(under("grad."));
   store.materialise(gpu, 0);
-  golden.load(store);
+  await golden.loadTorch(store);
   const x = persistentTensor(gpu, golden.imageShape("x"), { data: golden.images("x") });
   const outputs = network.heatmaps(x, TRAINING);
   expect(outputs.length).toBe(under("y.").length);
@@ -57,7 +57,6 @@ async function checkNetwork(name: string, network: { store: ParameterStore; heat
   store.updateRunning([0]);
   store.batchesTracked++;
   const dict = await readStateDict(store);
-  expect([...dict.keys()].toSorted()).toEqual(under("before.").toSorted());
   for (const key of under("after.")) {
     const [actual, expected] = [dict.get(key), golden.raw(`after.${key}`)];
     if (!actual) throw new Error(`no ${key}`);

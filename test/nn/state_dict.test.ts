@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
-import { fileURLToPath } from "node:url";
-import { openSafetensors, type StoredTensor } from "../../src/interop/safetensors.ts";
+import type { StoredTensor } from "../../src/interop/safetensors.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../../src/nn/state_dict.ts";
 import { DataError } from "../../src/error.ts";
+import { openWeights } from "../../src/train/weights_file.ts";
+import { torchPath } from "../golden/load.ts";
 import { testDevice } from "../support/device.ts";
 
 const gpu = await testDevice();
@@ -15,9 +16,8 @@ const NETWORKS = [
 
 /** The state dict that PyTorch wrote before the golden step. */
 async function torchState(name: string): Promise<Map<string, StoredTensor>> {
-  const file = await openSafetensors(fileURLToPath(new URL(`../golden/${name}.safetensors`, import.meta.url)));
-  const names = [...file.entries.keys()].filter((key) => key.startsWith("before."));
-  return new Map(await Promise.all(names.map(async (key) => [key.slice("before.".length), await file.read(key)] as const)));
+  const file = await openWeights(torchPath(`${name}.pth`));
+  return new Map(await Promise.all([...file.tensors.keys()].map(async (key) => [key, await file.read(key)] as const)));
 }
 
 function network(facts: (typeof NETWORKS)[number][1]): PoseResnet {

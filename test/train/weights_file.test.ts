@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DataError } from "../../src/error.ts";
 import { openSafetensors } from "../../src/interop/safetensors.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
@@ -9,13 +8,12 @@ import { EVALUATION } from "../../src/nn/layers.ts";
 import { readStateDict } from "../../src/nn/state_dict.ts";
 import { persistentTensor } from "../../src/tensor/tensor.ts";
 import { loadWeights, networkShapes, openWeights } from "../../src/train/weights_file.ts";
-import { Golden } from "../golden/load.ts";
+import { Golden, torchPath } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { type Outcome, readJson, TinyProject } from "../support/tiny_run.ts";
 
 const gpu = await testDevice();
-const golden = (name: string) => fileURLToPath(new URL(`../golden/torch/${name}`, import.meta.url));
 
 function network({ joints = 17, depth = 10 as const, seed = 1 } = {}): PoseResnet {
   const made = new PoseResnet({ depth, joints, width: 4, deconvFilters: [8, 8, 8] });
@@ -30,7 +28,7 @@ describe("a file that PyTorch wrote gives PyTorch's heatmaps:", () => {
   ])("%s", async (name, note) => {
     const net = network();
     const lines: string[] = [];
-    const report = await loadWeights(net.store, golden(name), { need: "all", say: (line) => lines.push(line) });
+    const report = await loadWeights(net.store, torchPath(name), { need: "all", say: (line) => lines.push(line) });
     expect(report.matched.length).toBe(networkShapes(net.store).size);
     expect(lines.join("\n")).toContain(note);
     expect(lines.at(-1)).toBe("weights   matched 92");
@@ -46,7 +44,7 @@ describe("what does not fit", () => {
     const net = network({ joints: 5 });
     const before = await readStateDict(net.store);
     const lines: string[] = [];
-    const load = (need: "all" | "some") => loadWeights(net.store, golden("pose_resnet10.pth.tar"), { need, say: (line) => lines.push(line) });
+    const load = (need: "all" | "some") => loadWeights(net.store, torchPath("pose_resnet10.pth.tar"), { need, say: (line) => lines.push(line) });
     const error = await load("all").catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(DataError);
     expect((error as DataError).message).toContain("reshaped 2: final_layer.weight [17, 8, 1, 1] for [5, 8, 1, 1], final_layer.bias [17] for [5]");
@@ -55,7 +53,7 @@ describe("what does not fit", () => {
     await load("some");
     expect(lines.at(-1)).toContain("reshaped 2");
     const after = await readStateDict(net.store);
-    const file = await openWeights(golden("pose_resnet10.pth.tar"));
+    const file = await openWeights(torchPath("pose_resnet10.pth.tar"));
     expect(after.get("final_layer.weight")).toEqual(before.get("final_layer.weight"));
     for (const name of ["conv1.weight", "deconv_layers.6.weight", "bn1.running_var"]) expect(after.get(name)?.data).toEqual((await file.read(`module.${name}`)).data);
   });
@@ -64,14 +62,14 @@ describe("what does not fit", () => {
     const net = network();
     const before = await readStateDict(net.store);
     const say = () => undefined;
-    await loadWeights(net.store, golden("pose_resnet10.pth.tar"), { need: "backbone", say });
+    await loadWeights(net.store, torchPath("pose_resnet10.pth.tar"), { need: "backbone", say });
     const after = await readStateDict(net.store);
     expect(after.get("final_layer.weight")).toEqual(before.get("final_layer.weight"));
     expect(after.get("conv1.weight")).not.toEqual(before.get("conv1.weight"));
     const deeper = new PoseResnet({ depth: 18, joints: 17, width: 4, deconvFilters: [8, 8, 8] });
     deeper.store.materialise(gpu, 1);
-    await expect(loadWeights(deeper.store, golden("pose_resnet10.pth.tar"), { need: "backbone", say })).rejects.toThrow("missing 40: layer1.1.conv1.weight");
-    await expect(loadWeights(net.store, golden("types.pth"), { need: "some", say })).rejects.toThrow("not one of its tensors fits");
+    await expect(loadWeights(deeper.store, torchPath("pose_resnet10.pth.tar"), { need: "backbone", say })).rejects.toThrow("missing 40: layer1.1.conv1.weight");
+    await expect(loadWeights(net.store, torchPath("types.pth"), { need: "some", say })).rejects.toThrow("not one of its tensors fits");
   });
 });
 

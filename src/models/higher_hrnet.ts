@@ -33,6 +33,8 @@ export interface HigherHrnetFacts extends HrnetFacts {
   finalKernel?: number;
   /** Prefix of all parameter names; half-precision training of the source system leaves "1.". */
   prefix?: string;
+  /** Where to declare the tensors; a store of its own where absent. Several networks may share one under different prefixes. */
+  store?: ParameterStore;
 }
 
 interface Doubling {
@@ -44,7 +46,7 @@ interface Doubling {
 
 /** HigherHRNet. Outputs [n, h/4, w/4, joints + tags], [n, h/2, w/2, joints], ...: heatmaps first, then tags. */
 export class HigherHrnet implements PoseNetwork {
-  readonly store = new ParameterStore();
+  readonly store: ParameterStore;
   readonly joints: number;
   readonly stride: number;
   readonly inputMultiple: number;
@@ -53,8 +55,8 @@ export class HigherHrnet implements PoseNetwork {
   readonly #deconvs: Doubling[];
 
   constructor(facts: HigherHrnetFacts) {
-    const { store } = this;
-    const { joints, prefix = "", start = "pose", tagPerJoint = true, finalKernel = 1 } = facts;
+    const { joints, prefix = "", start = "pose", tagPerJoint = true, finalKernel = 1, store = new ParameterStore() } = facts;
+    this.store = store;
     this.joints = joints;
     this.#trunk = new Hrnet(store, prefix, facts);
     const width = this.#trunk.channels;

@@ -24,6 +24,8 @@ export interface HourglassFacts {
   stem?: number;
   /** Prefix of all parameter names. */
   prefix?: string;
+  /** Where to declare the tensors; a store of its own where absent. Several networks may share one under different prefixes. */
+  store?: ParameterStore;
 }
 
 interface Convolution {
@@ -125,7 +127,7 @@ interface Stack {
 
 /** The stacked hourglass network: heatmaps [n, h/4, w/4, joints] of every stack; inference takes the last ones. */
 export class StackedHourglass implements PoseNetwork {
-  readonly store = new ParameterStore();
+  readonly store: ParameterStore;
   readonly joints: number;
   readonly stride = 4;
   readonly inputMultiple: number;
@@ -134,8 +136,8 @@ export class StackedHourglass implements PoseNetwork {
   readonly #stacks: Stack[];
 
   constructor(facts: HourglassFacts) {
-    const { joints, stacks, channels = 256, modules = 1, reductions = 4, stem = 64 } = facts;
-    const { store } = this;
+    const { joints, stacks, channels = 256, modules = 1, reductions = 4, stem = 64, store = new ParameterStore() } = facts;
+    this.store = store;
     const prefix = `${facts.prefix ?? ""}hourglass`;
     this.joints = joints;
     this.inputMultiple = 4 * 2 ** reductions;

@@ -173,11 +173,13 @@ export interface PoseHrnetFacts extends HrnetFacts {
   finalKernel?: number;
   /** Prefix of all parameter names, for example "resnet.". */
   prefix?: string;
+  /** Where to declare the tensors; a store of its own where absent. Several networks may share one under different prefixes. */
+  store?: ParameterStore;
 }
 
 /** The pose network HRNet: heatmaps [n, h/4, w/4, joints] from the finest branch. */
 export class PoseHrnet implements PoseNetwork {
-  readonly store = new ParameterStore();
+  readonly store: ParameterStore;
   readonly joints: number;
   readonly stride = 4;
   readonly inputMultiple: number;
@@ -186,6 +188,7 @@ export class PoseHrnet implements PoseNetwork {
 
   constructor(facts: PoseHrnetFacts) {
     const { joints, finalKernel = 1, prefix = "", start = "pose" } = facts;
+    this.store = facts.store ?? new ParameterStore();
     this.joints = joints;
     this.#trunk = new Hrnet(this.store, prefix, facts);
     this.inputMultiple = this.#trunk.multiple;

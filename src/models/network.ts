@@ -3,6 +3,19 @@ import type { Pass } from "../nn/layers.ts";
 import type { ParameterStore } from "../nn/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
+/** Networks that are trained together; their tensors lie in one store, under a prefix of each. */
+export interface PoseModel {
+  readonly store: ParameterStore;
+  readonly networks: readonly ModelNetwork[];
+}
+
+/** One of them. */
+export interface ModelNetwork {
+  /** What the names of its tensors begin with: "" for a single network, else "resnet.", "resnet2.", ... as in the source systems. */
+  readonly prefix: string;
+  readonly network: PoseNetwork;
+}
+
 /** A network from images to heatmaps. Built without memory; call store.materialise() before the first pass. */
 export interface PoseNetwork {
   readonly store: ParameterStore;

@@ -21,6 +21,8 @@ export interface PoseResnetFacts {
   start?: ConvStart;
   /** Prefix of all parameter names, for example "resnet.". */
   prefix?: string;
+  /** Where to declare the tensors; a store of its own where absent. Several networks may share one under different prefixes. */
+  store?: ParameterStore;
 }
 
 const DECONV_PADDING: Readonly<Record<number, number>> = { 4: 1, 3: 1, 2: 0 };
@@ -42,7 +44,7 @@ export class PoseResnet implements PoseNetwork {
     const { depth, joints, width = 64, prefix = "", deconvFilters = [256, 256, 256], finalKernel = 1 } = facts;
     const deconvKernels = facts.deconvKernels ?? deconvFilters.map(() => 4);
     if (deconvKernels.length !== deconvFilters.length) throw new Error("deconvFilters and deconvKernels differ in length");
-    this.store = new ParameterStore();
+    this.store = facts.store ?? new ParameterStore();
     this.joints = joints;
     const start = facts.start ?? "pose";
     this.#backbone = new Resnet(this.store, prefix, { depth, width, start });

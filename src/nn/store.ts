@@ -34,8 +34,14 @@ export interface ConstantDeclaration {
 
 const BATCHNORM_MOMENTUM = 0.1;
 
-/** Passes of one step that may leave statistics behind. */
+/** Passes of one step that may leave statistics behind, where nobody says how many there are. */
 const SLOTS = 16;
+
+/** Options of materialise(). */
+export interface StoreOptions {
+  /** Statistics slots: passes of one step whose batch statistics are kept apart. */
+  slots?: number;
+}
 
 /** Declares, then materialises; after that hands out parameters and keeps the arenas. */
 export class ParameterStore {
@@ -80,7 +86,7 @@ export class ParameterStore {
   }
 
   /** Allocates the arenas and fills them from the seed: every tensor's values depend on its name and the seed alone. */
-  materialise(gpu: Gpu, seed: number): void {
+  materialise(gpu: Gpu, seed: number, { slots = SLOTS }: StoreOptions = {}): void {
     const alignment = gpu.limits.minStorageBufferOffsetAlignment;
     let bytes = 0;
     const offsets = this.#declared.map(({ shape }) => {
@@ -111,8 +117,8 @@ export class ParameterStore {
     for (const { name, shape, values: data } of this.#fixed) this.#constants.set(name, persistentTensor(gpu, shape, { data: data(), label: name }));
     const count = Math.max(1, 2 * this.#channels);
     const running = gpu.upload(new Float32Array(count).fill(0, 0, this.#channels).fill(1, this.#channels), "running statistics");
-    const batch = gpu.persistent(4 * SLOTS * count, "batch statistics");
-    fill(gpu, { out: batch, count: SLOTS * count, value: 0 });
+    const batch = gpu.persistent(4 * slots * count, "batch statistics");
+    fill(gpu, { out: batch, count: slots * count, value: 0 });
     this.#memory = { gpu, parameters, gradients, running, batch };
   }
 
@@ -192,14 +198,17 @@ export class ParameterStore {
     return this.#frozen.has(name);
   }
 
-  /** Folds the statistics of the given passes into the running averages of what is not frozen, in that order. */
-  updateRunning(slots: readonly number[]): void {
+  /**
+   * Folds the statistics of the given passes into the running averages of what is not frozen, in that order.
+   * @param prefix only batchnorms whose names begin so: one network of several.
+   */
+  updateRunning(slots: readonly number[], prefix = ""): void {
     const { gpu, running, batch } = this.#required();
     const count = 2 * this.#channels;
     const spans: { first: number; length: number }[] = [];
     for (const half of [0, this.#channels]) {
       for (const { name, channels, offset } of this.#statistics) {
-        if (this.#frozen.has(name)) continue;
+        if (this.#frozen.has(name) || !name.startsWith(prefix)) continue;
         const first = half + offset;
         const last = spans.at(-1);
         if (last && last.first + last.length === first) last.length += channels;

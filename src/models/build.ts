@@ -1,15 +1,39 @@
 /** The network that a configuration describes. */
 import { backboneOf, type ResolvedConfig } from "../config/config.ts";
 import { type HrnetStage, PoseHrnet } from "./hrnet.ts";
-import type { PoseNetwork } from "./network.ts";
+import { ParameterStore } from "../nn/store.ts";
+import type { PoseModel, PoseNetwork } from "./network.ts";
 import { PoseResnet } from "./pose_resnet.ts";
 
 type Model = Pick<ResolvedConfig, "MODEL">;
 
-/** Builds it without memory; call store.materialise() next. */
-export function buildNetwork({ MODEL }: Model): PoseNetwork {
+/** Where a network's tensors are declared. */
+export interface NetworkPlace {
+  store?: ParameterStore;
+  prefix?: string;
+}
+
+/** How many networks a method trains. */
+const NETWORKS: Readonly<Record<string, number>> = { pose_dual: 2, pose_sspcm: 3 };
+
+/**
+ * The networks that the configuration trains together, without memory. A single one has plain names; those of several begin
+ * with "resnet.", "resnet2.", ... whatever the backbone, as in the source systems.
+ */
+export function buildModel(config: Model): PoseModel {
+  const count = NETWORKS[config.MODEL.NAME] ?? 1;
+  const store = new ParameterStore();
+  const networks = Array.from({ length: count }, (_, i) => {
+    const prefix = count === 1 ? "" : `resnet${i === 0 ? "" : i + 1}.`;
+    return { prefix, network: buildNetwork(config, { store, prefix }) };
+  });
+  return { store, networks };
+}
+
+/** Builds one network without memory; call store.materialise() next. */
+export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNetwork {
   const { EXTRA } = MODEL;
-  const shared = { joints: MODEL.NUM_JOINTS, finalKernel: EXTRA.FINAL_CONV_KERNEL, start: MODEL.INIT_WEIGHTS ? "pose" : "framework" } as const;
+  const shared = { ...place, joints: MODEL.NUM_JOINTS, finalKernel: EXTRA.FINAL_CONV_KERNEL, start: MODEL.INIT_WEIGHTS ? "pose" : "framework" } as const;
   if (backboneOf(MODEL) === "hrnet") {
     const stages = [EXTRA.STAGE2, EXTRA.STAGE3, EXTRA.STAGE4].map(
       (stage): HrnetStage => ({

@@ -196,8 +196,8 @@ export { breakDownErrors, ERROR_KINDS, type ErrorBreakdown, type ErrorKind } fro
 export { averageMaps, voteJoints } from "./eval/voting.ts";
 export { decodeDark, decodeIntegral, type DecodedJoints, decodeOffsets, type MapSizes } from "./pose/dark.ts";
 export { decodeHeatmaps, encodeHeatmaps, heatmapToImage } from "./pose/heatmap.ts";
-export { AIC14, COCO_JOINTS, CROWDPOSE14, gatherJoints, jointMap, type JointSet, LSP14, MPII16 } from "./pose/joint_sets.ts";
-export { COCO17, type Skeleton, skeletonFor, UNION24 } from "./pose/skeleton.ts";
+export { AIC14, COCO_JOINTS, CROWDPOSE14, gatherJoints, jointMap, type JointSet, LSP14, MPII16, skeletonFor } from "./pose/joint_sets.ts";
+export { COCO17, type Skeleton, UNION24 } from "./pose/skeleton.ts";
 export type {
   /** 2x3 affine map, row-major. */
   Affine,

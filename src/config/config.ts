@@ -427,11 +427,14 @@ function crossChecks(config: ResolvedConfig): Problem[] {
     if (given !== layers)
       refuse(`MODEL.EXTRA.${name}`, `expected ${layers} numbers (NUM_DECONV_LAYERS), received ${given}`);
   }
-  if (MODEL.NAME === "pose_cons" && DATASET.TRAIN_DATASET !== "mix_coco_coco") {
+  if (MODEL.NAME === "pose_cons" && !DATASET.TRAIN_DATASET.startsWith("mix_")) {
     refuse(
       "DATASET.TRAIN_DATASET",
-      `expected mix_coco_coco, because pose_cons needs unlabelled images, received ${DATASET.TRAIN_DATASET}`,
+      `expected mix_coco_coco or mix_mpii_ai, because pose_cons needs unlabelled images, received ${DATASET.TRAIN_DATASET}`,
     );
+  }
+  if (DATASET.TRAIN_UNSUP_SET.includes("unlabel") && !DATASET.UNSUP_BBOX_FILE && !TEST.COCO_BBOX_FILE) {
+    refuse("DATASET.TRAIN_UNSUP_SET", "expected DATASET.UNSUP_BBOX_FILE beside it: the detections of this image set");
   }
   for (const set of ["TRAIN", "TEST"] as const) {
     const annotations = DATASET[`${set}_ANNOTATIONS`];

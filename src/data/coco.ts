@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as v from "valibot";
-import { boxToCenterScale, cleanBox } from "../pose/box.ts";
+import { boxToCenterScale, cleanBox, PIXEL_STD } from "../pose/box.ts";
 import { jointMap } from "../pose/joint_sets.ts";
 import { COCO17, type Skeleton } from "../pose/skeleton.ts";
 import type { Box, Point, Size } from "../pose/types.ts";
@@ -152,6 +152,25 @@ export function cocoGroundTruth(parsed: unknown, file: string, { joints = COCO17
     });
   });
   return { images, annotations };
+}
+
+/**
+ * Whether the middle of a person's visible joints is about that of its crop (SELECT_DATA). Source: HRNet's select_data; multiaugs
+ * gives the numbers.
+ */
+export function agreesWithBox({ joints, visible, center, scale }: PersonRecord): boolean {
+  let [x, y, count] = [0, 0, 0];
+  visible.forEach((flag, joint) => {
+    if (flag === 0) return;
+    x += joints[2 * joint] as number;
+    y += joints[2 * joint + 1] as number;
+    count++;
+  });
+  if (count === 0) return false;
+  const distance = (x / count - center[0]) ** 2 + (y / count - center[1]) ** 2;
+  const area = scale[0] * scale[1] * PIXEL_STD ** 2;
+  const share = 0.2 / 16;
+  return Math.exp(-distance / (2 * 0.2 ** 2 * area)) > share * count + 0.45 - share;
 }
 
 /** How records are made of annotations. */

@@ -1,6 +1,6 @@
 /** The data sets of the 2D systems by name: which reader, which layout on disk, which joints. */
 import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { ConfigError, DataError } from "../error.ts";
 import { AIC14, COCO_JOINTS, CROWDPOSE14, type JointSet, LSP14, MPII16 } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -17,6 +17,13 @@ import { lspetMpiiRecords, mpiiPlace, mpiiRecords, readMpiiPersons } from "./mpi
 export const DATASET_NAMES = ["coco", "mpii", "ai_challenger", "crowdpose", "lspet", "lspetmpii"] as const;
 export type DatasetName = (typeof DATASET_NAMES)[number];
 
+const JOINT_SETS: Readonly<Record<DatasetName, JointSet>> = { coco: COCO_JOINTS, mpii: MPII16, ai_challenger: AIC14, crowdpose: CROWDPOSE14, lspet: LSP14, lspetmpii: MPII16 };
+
+/** Joints that a data set annotates. */
+export function jointsOf(name: DatasetName): JointSet {
+  return JOINT_SETS[name];
+}
+
 /** What to read. */
 export interface DatasetFacts {
   root: string;
@@ -30,6 +37,8 @@ export interface DatasetFacts {
   limit?: number;
   /** Files in place of those that root and set name. */
   place?: CocoPlace;
+  /** Images lie in archives: <folder>.zip in place of each image folder (DATA_FORMAT zip). */
+  zip?: boolean;
   /** Crop these boxes instead of the annotated persons (TEST.USE_GT_BBOX false). */
   detections?: { file: string; threshold: number };
   /** Told of every person left out because its box lies outside its image. */
@@ -48,12 +57,20 @@ export interface Dataset {
   truth?: CocoGroundTruth;
   /** Where scores are by PCK and have a file of their own. */
   pckFile?: string;
+  /** The files were named one by one, and not found by root and set. */
+  ownFiles?: boolean;
+}
+
+/** Where the images of a folder are: in it, or in the archive that stands in its place, below the folder's name. */
+function imagesIn(folder: string, zip = false): string {
+  return zip ? `${folder}.zip@/${basename(folder)}` : folder;
 }
 
 async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: DatasetFacts): Promise<Dataset> {
   const { root, set, skeleton, inputSize, limit, detections, report } = facts;
-  const joints = { coco: COCO_JOINTS, ai_challenger: AIC14, crowdpose: CROWDPOSE14 }[name];
-  const place = facts.place ?? { coco: cocoPlace, ai_challenger: aicPlace, crowdpose: crowdPosePlace }[name](root, set);
+  const joints = jointsOf(name);
+  const found = facts.place ?? { coco: cocoPlace, ai_challenger: aicPlace, crowdpose: crowdPosePlace }[name](root, set);
+  const place = { ...found, images: imagesIn(found.images, facts.zip) };
   const file = place.annotations;
   const annotated = !basename(file).startsWith("image_info_");
   if (!annotated && !detections) {
@@ -64,8 +81,8 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
   else if (name === "crowdpose") truth = await unswapSizes(await readCrowdPoseGroundTruth(file), place.images);
   else truth = await readAicGroundTruth(file);
   if (detections) {
-    const found = await readDetections(detections.file, detections.threshold);
-    const records = detectionRecords(limit === undefined ? found : found.slice(0, limit), { file: detections.file, truth, images: place.images, skeleton, inputSize });
+    const boxes = await readDetections(detections.file, detections.threshold);
+    const records = detectionRecords(limit === undefined ? boxes : boxes.slice(0, limit), { file: detections.file, truth, images: place.images, skeleton, inputSize });
     return { name, joints, file, records, truth };
   }
   const records = personRecords(truth, {
@@ -76,6 +93,11 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
     ...(report ? { report } : {}),
   });
   return { name, joints, file, records, truth };
+}
+
+/** gt_<name>.mat beside <name>.json, as MPII's are. */
+function pckFileBeside(annotations: string): string {
+  return join(dirname(annotations), `gt_${basename(annotations, ".json")}.mat`);
 }
 
 /**
@@ -92,15 +114,14 @@ export async function readDataset(name: DatasetName, facts: DatasetFacts): Promi
   if (name === "lspet") {
     const base = existsSync(join(root, "lspet")) ? join(root, "lspet") : root;
     const place = facts.place ?? { annotations: join(base, "joints.mat"), images: join(base, "images") };
-    const records = lspRecords(await readLspPersons(place.annotations), { images: place.images, skeleton, inputSize, ...limit });
-    return { name, joints: LSP14, file: place.annotations, records };
+    const records = lspRecords(await readLspPersons(place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, inputSize, ...limit });
+    return { name, joints: jointsOf(name), file: place.annotations, records };
   }
   if (name === "lspetmpii" && set.startsWith("train") && !facts.place) {
-    const records = await lspetMpiiRecords(root, { skeleton });
-    return { name, joints: MPII16, file: mpiiPlace(root, "trainval").annotations, records: records.slice(0, facts.limit) };
+    const records = await lspetMpiiRecords(root, { skeleton, imagesIn: (folder) => imagesIn(folder, facts.zip) });
+    return { name, joints: jointsOf(name), file: mpiiPlace(root, "trainval").annotations, records: records.slice(0, facts.limit) };
   }
-  const own = mpiiPlace(root, set, name === "lspetmpii" ? "lsp" : "mpii");
-  const place = facts.place ?? own;
-  const records = mpiiRecords(await readMpiiPersons(place.annotations), { images: place.images, skeleton, ...limit });
-  return { name, joints: MPII16, file: place.annotations, records, pckFile: own.truth };
+  const place = facts.place ? { ...facts.place, truth: pckFileBeside(facts.place.annotations) } : mpiiPlace(root, set, name === "lspetmpii" ? "lsp" : "mpii");
+  const records = mpiiRecords(await readMpiiPersons(place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, ...limit });
+  return { name, joints: jointsOf(name), file: place.annotations, records, pckFile: place.truth, ownFiles: facts.place !== undefined };
 }

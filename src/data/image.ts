@@ -31,7 +31,8 @@ const archives = new Map<string, Promise<ZipArchive>>();
 
 /**
  * What sharp reads: the path itself, or the bytes of an entry where the path is <archive>.zip@/<entry>, as the source systems
- * write it (with or without the slash). Archives stay open; their lists of entries are read once.
+ * write it (with or without the slash). Archives keep the folder's name (train2017/1.jpg, as MultiAugs') or only the files' (1.jpg, as
+ * HRNet's). Archives stay open; their lists of entries are read once.
  */
 async function imageInput(path: string): Promise<string | Uint8Array> {
   const mark = path.indexOf(ARCHIVE_MARK);
@@ -43,7 +44,10 @@ async function imageInput(path: string): Promise<string | Uint8Array> {
     archives.set(file, archive);
     archive.catch(() => archives.delete(file)); // a later call may find it mended
   }
-  return (await archive).read(path.slice(mark + ARCHIVE_MARK.length).replace(/^[/\\]/, "").replaceAll("\\", "/"));
+  const opened = await archive;
+  const entry = path.slice(mark + ARCHIVE_MARK.length).replace(/^[/\\]/, "").replaceAll("\\", "/");
+  const bare = entry.slice(entry.lastIndexOf("/") + 1);
+  return opened.read(!opened.has(entry) && opened.has(bare) ? bare : entry);
 }
 
 /**

@@ -180,8 +180,8 @@ export async function readPckTruth(file: string): Promise<PckTruth> {
  * The training set that ASDA calls lspetmpii: MPII's trainval followed by LSP's train, both in MPII's form and joints below one
  * data root. Annotation ids count through both.
  */
-export async function lspetMpiiRecords(root: string, { skeleton }: { skeleton: Skeleton }): Promise<PersonRecord[]> {
+export async function lspetMpiiRecords(root: string, { skeleton, imagesIn = (folder) => folder }: { skeleton: Skeleton; imagesIn?: (folder: string) => string }): Promise<PersonRecord[]> {
   const places = [mpiiPlace(root, "trainval"), mpiiPlace(root, "train", "lsp")];
-  const sets = await Promise.all(places.map(async ({ annotations, images }) => mpiiRecords(await readMpiiPersons(annotations), { images, skeleton, skipInvisible: true })));
+  const sets = await Promise.all(places.map(async ({ annotations, images }) => mpiiRecords(await readMpiiPersons(annotations), { images: imagesIn(images), skeleton, skipInvisible: true })));
   return sets.flat().map((record, i) => ({ ...record, imageId: i, annotationId: i }));
 }

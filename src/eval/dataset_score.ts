@@ -5,16 +5,21 @@ import { readPckTruth } from "../data/mpii.ts";
 import { CROWDPOSE_NMS_SIGMAS, gatherJoints } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
 import { evaluateAic } from "./aic_eval.ts";
-import { evaluateKeypoints, scoreRows } from "./coco_eval.ts";
+import { evaluateKeypoints, type KeypointScores, scoreRows } from "./coco_eval.ts";
 import { crowdPoseRows, evaluateCrowdPose } from "./crowdpose_eval.ts";
-import { boxDiagonals, pckRows, pckTruthOf, type PckScores, scoreAicPck, scoreLsp, scoreMpii, scorePck } from "./pck.ts";
+import { boxDiagonals, MPII_MASKED, pckRows, pckTruthOf, type PckScores, scoreAicPck, scoreLsp, scoreMpii, scorePck } from "./pck.ts";
 import { type CocoResult, type PredictedPerson, toResults } from "./results.ts";
 
 /** A data set's table. */
 export interface DatasetScores {
   rows: [name: string, value: number][];
-  /** The figure by which the best model is chosen; 0 where the set has no ground truth. */
+  /** The figure by which the best model is chosen, and its name; 0 where the set has no ground truth. */
   primary: number;
+  primaryName: string;
+  /** Where scores are by OKS: precision at all thresholds. */
+  keypoints?: KeypointScores;
+  /** Where scores are by PCK: every joint, and the mean by threshold. */
+  pck?: PckScores;
   /** For the results file in COCO's form; PCK data sets have none. */
   results: CocoResult[];
   /** [persons * joints * 3] in the data set's order, 0-based px: what writePredMat takes. */
@@ -28,8 +33,10 @@ export interface DatasetScoreOptions {
   soft?: boolean;
 }
 
-/** Lengths below a pixel would make every distance too far: torsos seen from above or below. */
-const SHORTEST_TORSO_PX = 1;
+/** Lengths below a pixel would make every distance too far: torsos and heads seen from above or below. */
+const [SHORTEST_TORSO_PX, SHORTEST_HEAD_PX] = [1, 1];
+
+const UNSCORED = { rows: [] as [string, number][], primary: 0, primaryName: "score" };
 
 function jointRows(names: readonly string[], scores: PckScores, mean: string): [string, number][] {
   return [...names.map((name, j): [string, number] => [name, scores.joints[j] as number]), [mean, scores.mean]];
@@ -41,38 +48,45 @@ function jointRows(names: readonly string[], scores: PckScores, mean: string): [
  * Sets without ground truth give no rows.
  */
 export async function scoreDataset(dataset: Dataset, persons: readonly PredictedPerson[], { network, inVisThreshold, oksThreshold, soft = false }: DatasetScoreOptions): Promise<DatasetScores> {
-  const { name, joints, truth, records, pckFile } = dataset;
+  const { name, joints, truth, records, pckFile, ownFiles = false } = dataset;
   const predictions = Float64Array.from(persons.flatMap(({ keypoints }) => [...gatherJoints(keypoints, { network, set: joints })]));
   const options = { skeleton: network, joints, inVisThreshold, oksThreshold, soft };
   if (truth && name === "ai_challenger") {
     // A threshold that no similarity exceeds: the challenge's own score knows no suppression.
     const results = toResults(persons, { ...options, oksThreshold: Infinity, soft: false });
-    if (truth.annotations.length === 0) return { rows: [], primary: 0, results, predictions };
+    if (truth.annotations.length === 0) return { ...UNSCORED, results, predictions };
     const { score } = evaluateAic(truth, results);
     const rows: [string, number][] = [["AP", score]];
     const annotated = records.every(({ score: box }) => box === 1) && persons.length === records.length;
     if (annotated) rows.push(...jointRows(joints.jointNames, scoreAicPck(pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] }), predictions), "PCK@0.5"));
-    return { rows, primary: score, results, predictions };
+    return { rows, primary: score, primaryName: "AP", keypoints: evaluateKeypoints(truth, results, { sigmas: joints.sigmas }), results, predictions };
   }
   if (truth) {
     const results = toResults(persons, { ...options, ...(name === "crowdpose" ? { nmsSigmas: CROWDPOSE_NMS_SIGMAS } : {}) });
-    if (truth.annotations.length === 0) return { rows: [], primary: 0, results, predictions };
+    if (truth.annotations.length === 0) return { ...UNSCORED, results, predictions };
     if (name === "crowdpose") {
       const scores = evaluateCrowdPose(truth, results);
-      return { rows: crowdPoseRows(scores), primary: scores.ap, results, predictions };
+      return { rows: crowdPoseRows(scores), primary: scores.ap, primaryName: "AP", keypoints: scores.overall, results, predictions };
     }
     const scores = evaluateKeypoints(truth, results);
-    return { rows: scoreRows(scores), primary: scores.ap, results, predictions };
+    return { rows: scoreRows(scores), primary: scores.ap, primaryName: "AP", keypoints: scores, results, predictions };
   }
   if (name === "lspet") {
     const own = pckTruthOf(records, { network, joints, segment: ["left_shoulder", "right_hip"] });
     const lengths = boxDiagonals(own).map((length) => Math.max(length, SHORTEST_TORSO_PX));
     const scores = scorePck(own, predictions, { lengths, threshold: 0.2 });
-    return { rows: jointRows(joints.jointNames, scores, "PCK@0.2"), primary: scores.mean, results: [], predictions };
+    return { rows: jointRows(joints.jointNames, scores, "PCK@0.2"), primary: scores.mean, primaryName: "PCK@0.2", pck: scores, results: [], predictions };
   }
-  if (!pckFile || (!existsSync(pckFile) && records.every(({ visible }) => !visible.includes(1)))) return { rows: [], primary: 0, results: [], predictions };
-  const own = await readPckTruth(pckFile);
+  const hasFile = pckFile !== undefined && existsSync(pckFile);
+  if (!hasFile && records.every(({ visible }) => !visible.includes(1))) return { ...UNSCORED, results: [], predictions };
+  if (!hasFile && ownFiles) {
+    // Annotations of one's own, without a file of head boxes: heads reach from the upper neck to the top.
+    const own = pckTruthOf(records, { network, joints, segment: ["upper_neck", "head_top"] });
+    const scores = scorePck(own, predictions, { lengths: boxDiagonals(own).map((length) => Math.max(length, SHORTEST_HEAD_PX)), masked: MPII_MASKED });
+    return { rows: jointRows(joints.jointNames, scores, "PCK@0.5 of the head"), primary: scores.mean, primaryName: "PCK@0.5 of the head", pck: scores, results: [], predictions };
+  }
+  const own = await readPckTruth(pckFile ?? "");
   const oneBased = predictions.map((value, i) => (i % 3 === 2 ? value : value + 1));
   const scores = name === "mpii" ? scoreMpii(own, oneBased) : scoreLsp(own, oneBased);
-  return { rows: pckRows(own, scores), primary: scores.mean, results: [], predictions };
+  return { rows: pckRows(own, scores), primary: scores.mean, primaryName: "Mean", pck: scores, results: [], predictions };
 }

@@ -8,11 +8,17 @@ export interface FlipFacts {
   width: number;
   joints: number;
   skeleton: Skeleton;
-  /** Move the mirrored map right by one column (SHIFT_HEATMAP), which aligns it; column 0 stays. */
+  /**
+   * How the mirrored map is moved right, which aligns it (SHIFT_HEATMAP): true by one column, where column 0 stays; false by three
+   * quarters of one, interpolated, where zeros come in from the left.
+   */
   shift: boolean;
 }
 
-/** Mean of `maps` and the mirrored, pair-swapped `mirrored`. Source: HRNet's flip test. */
+/** What is left of a column's own value where the map is moved by three quarters. PARITY: a translation of -1.5 / width of MultiAugs' grid. */
+const STAYING = 0.25;
+
+/** Mean of `maps` and the mirrored, pair-swapped `mirrored`. Source: HRNet's flip test; MultiAugs' where it does not shift. */
 export function mergeFlipped(maps: Float32Array, mirrored: Float32Array, { count, height, width, joints, skeleton, shift }: FlipFacts): Float32Array {
   const partner = Array.from({ length: joints }, (_, joint) => joint);
   for (const [a, b] of skeleton.flipPairs) {
@@ -22,10 +28,10 @@ export function mergeFlipped(maps: Float32Array, mirrored: Float32Array, { count
   const out = new Float32Array(maps.length);
   for (let line = 0; line < count * height; line++) {
     for (let x = 0; x < width; x++) {
-      const source = shift ? Math.max(0, x - 1) : x;
       for (let joint = 0; joint < joints; joint++) {
         const at = (line * width + x) * joints + joint;
-        const back = mirrored[(line * width + width - 1 - source) * joints + (partner[joint] as number)] as number;
+        const column = (from: number) => mirrored[(line * width + width - 1 - from) * joints + (partner[joint] as number)] as number;
+        const back = shift ? column(Math.max(0, x - 1)) : STAYING * column(x) + (x > 0 ? (1 - STAYING) * column(x - 1) : 0);
         out[at] = 0.5 * ((maps[at] as number) + back);
       }
     }

@@ -35,7 +35,7 @@ export interface PckScores {
 const HEAD_SHARE = 0.6;
 const CURVE_POINTS = 51;
 /** Pelvis and thorax. */
-const MPII_MASKED: readonly number[] = [6, 7];
+export const MPII_MASKED: readonly number[] = [6, 7];
 const AIC_HEAD_PX = 95;
 
 /**

@@ -77,6 +77,26 @@ export const LSP14: JointSet = {
   sigmas: [0.089, 0.083, 0.107, 0.107, 0.083, 0.089, 0.062, 0.072, 0.179, 0.179, 0.072, 0.062, 0.026, 0.026],
 };
 
+/** Data sets of 14 joints, by the names of the configuration. */
+const SETS_OF_14: Readonly<Record<string, JointSet>> = { ai_challenger: AIC14, crowdpose: CROWDPOSE14, lspet: LSP14 };
+
+/**
+ * The joints of a network with so many outputs: 24 are the union skeleton, 17 COCO's, 16 MPII's; 14 are those of the first of the
+ * data sets that has 14. Errors: ConfigError for other numbers, and for 14 without such a data set.
+ */
+export function skeletonFor(numJoints: number, datasets: readonly string[] = []): Skeleton {
+  const own = datasets.map((name) => SETS_OF_14[name]).find((set) => set !== undefined);
+  const skeleton = { 24: UNION24, 17: COCO17, 16: MPII16, 14: own }[numJoints];
+  if (skeleton) return skeleton;
+  throw new ConfigError({
+    code: "config/num-joints",
+    message:
+      numJoints === 14
+        ? `MODEL.NUM_JOINTS: 14 joints are those of ${Object.keys(SETS_OF_14).join(", ")}, and none of them is the data set`
+        : `MODEL.NUM_JOINTS: expected 14, 16 (MPII), 17 (COCO) or 24 (union skeleton), received ${numJoints}`,
+  });
+}
+
 /** Joint i of the first set is joint table[i] of the second. */
 const MAPS: Readonly<Record<string, readonly number[]>> = {
   "coco>union": UNION24.fromCoco,

@@ -1,6 +1,4 @@
 /** Joint sets: names, mirror pairs, limbs, OKS deviations. */
-import { ConfigError } from "../error.ts";
-
 /** A set of joints. */
 export interface Skeleton {
   name: string;
@@ -86,13 +84,3 @@ export const UNION24: Skeleton = {
   upperBody: Array.from({ length: 17 }, (_, i) => i + 7),
   fromCoco: [11, 21, 20, 23, 22, 14, 17, 15, 18, 16, 19, 4, 1, 5, 2, 6, 3],
 };
-
-/** The skeleton of a network with so many outputs. Errors: ConfigError for anything but 17 and 24. */
-export function skeletonFor(numJoints: number): Skeleton {
-  if (numJoints === 17) return COCO17;
-  if (numJoints === 24) return UNION24;
-  throw new ConfigError({
-    code: "config/num-joints",
-    message: `MODEL.NUM_JOINTS: expected 17 (COCO joints) or 24 (union skeleton), received ${numJoints}`,
-  });
-}

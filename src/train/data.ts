@@ -2,16 +2,16 @@
 import type { CropBatchFacts, PackedCrops } from "../augment/crop_batch.ts";
 import { packCrops } from "../augment/crop_batch.ts";
 import type { ResolvedConfig } from "../config/config.ts";
-import { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth } from "../data/coco.ts";
-import type { CocoGroundTruth } from "../data/coco_types.ts";
-import { readDataset } from "../data/datasets.ts";
+import { agreesWithBox, type PersonRecord } from "../data/coco.ts";
+import { type Dataset, type DatasetFacts, type DatasetName, jointsOf, readDataset } from "../data/datasets.ts";
 import { ImageCache } from "../data/image.ts";
 import { LabelledOrder, MixedOrder } from "../data/mixed.ts";
 import { type CropSample, drawGeometry, type Geometry, IDENTITY_GEOMETRY, prepareSample } from "../data/sample.ts";
 import { ensureSynthetic } from "../data/synthetic.ts";
 import { DataError } from "../error.ts";
 import type { TrainingBatch } from "../methods/method.ts";
-import { type Skeleton, skeletonFor } from "../pose/skeleton.ts";
+import { jointMap, skeletonFor } from "../pose/joint_sets.ts";
+import type { Skeleton } from "../pose/skeleton.ts";
 import { Random, STREAM } from "../random.ts";
 
 /** Where a run's messages go. */
@@ -33,50 +33,67 @@ export async function prepareData({ DATASET }: ResolvedConfig, say: Say): Promis
   if (made) say(`made ${facts.TRAIN_IMAGES} + ${facts.VAL_IMAGES} synthetic images in ${DATASET.ROOT} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
 }
 
-/** Annotation file and image folder of a set, explicit ones first. */
-export function placeOf({ DATASET }: ResolvedConfig, role: "train" | "unlabelled" | "test"): CocoPlace {
+/** The sets of a run. */
+export type SetRole = "train" | "unlabelled" | "test";
+
+/** The joints of a run's network. */
+export function networkSkeleton({ MODEL, DATASET }: Pick<ResolvedConfig, "MODEL" | "DATASET">): Skeleton {
+  return skeletonFor(MODEL.NUM_JOINTS, [DATASET.TRAIN_DATASET, DATASET.TEST_DATASET]);
+}
+
+/** The data sets that a mixed one is made of: labelled, unlabelled. Source: MultiAugs' mix_coco_coco and mix_mpii_ai. */
+const MIXED: Readonly<Record<string, readonly [labelled: DatasetName, unlabelled: DatasetName]>> = {
+  mix_coco_coco: ["coco", "coco"],
+  mix_mpii_ai: ["mpii", "ai_challenger"],
+};
+
+/** Data set, image set and files of a role, explicit files first. */
+function choiceOf({ DATASET, TEST }: ResolvedConfig, role: SetRole): Pick<DatasetFacts, "set" | "place" | "detections"> & { name: DatasetName } {
+  const files = (annotations: string, images: string) => (annotations ? { place: { annotations, images } } : {});
   if (role === "test") {
-    return DATASET.TEST_ANNOTATIONS ? { annotations: DATASET.TEST_ANNOTATIONS, images: DATASET.TEST_IMAGES } : cocoPlace(DATASET.ROOT, DATASET.TEST_SET);
+    const detections = TEST.USE_GT_BBOX ? {} : { detections: { file: TEST.COCO_BBOX_FILE, threshold: TEST.IMAGE_THRE } };
+    return { name: DATASET.TEST_DATASET, set: DATASET.TEST_SET, ...files(DATASET.TEST_ANNOTATIONS, DATASET.TEST_IMAGES), ...detections };
   }
-  if (role === "unlabelled" && DATASET.TRAIN_UNSUP_SET) return cocoPlace(DATASET.ROOT, DATASET.TRAIN_UNSUP_SET);
-  return DATASET.TRAIN_ANNOTATIONS ? { annotations: DATASET.TRAIN_ANNOTATIONS, images: DATASET.TRAIN_IMAGES } : cocoPlace(DATASET.ROOT, DATASET.TRAIN_SET);
+  const [labelled, unlabelled] = MIXED[DATASET.TRAIN_DATASET] ?? [DATASET.TRAIN_DATASET as DatasetName, DATASET.TRAIN_DATASET as DatasetName];
+  if (role === "unlabelled" && (DATASET.TRAIN_UNSUP_SET || unlabelled !== labelled)) {
+    const set = DATASET.TRAIN_UNSUP_SET || DATASET.TRAIN_SET;
+    // Unlabelled image sets have no persons of their own: their boxes are detected ones.
+    const file = DATASET.UNSUP_BBOX_FILE || TEST.COCO_BBOX_FILE;
+    return { name: unlabelled, set, ...(set.includes("unlabel") ? { detections: { file, threshold: TEST.IMAGE_THRE } } : {}) };
+  }
+  return { name: labelled, set: DATASET.TRAIN_SET, ...files(DATASET.TRAIN_ANNOTATIONS, DATASET.TRAIN_IMAGES) };
 }
 
-/** A set of persons with its ground truth. */
-export interface PersonSet {
-  truth: CocoGroundTruth;
-  records: PersonRecord[];
+/** Joints that the labelled set annotates, as the network numbers them. */
+export function labelledJoints(config: ResolvedConfig): readonly number[] {
+  return jointMap(jointsOf(choiceOf(config, "train").name), networkSkeleton(config));
 }
 
-/** Reads a set. Errors: DataError where it holds no person to crop. */
-export async function readPersons(config: ResolvedConfig, role: "train" | "unlabelled" | "test", limit?: number): Promise<PersonSet> {
-  const place = placeOf(config, role);
-  const { TEST } = config;
-  if (role === "test" && !TEST.USE_GT_BBOX) {
-    const { truth, records } = await readDataset("coco", {
-      root: config.DATASET.ROOT,
-      set: config.DATASET.TEST_SET,
-      place,
-      skeleton: skeletonFor(config.MODEL.NUM_JOINTS),
-      inputSize: config.MODEL.IMAGE_SIZE,
-      detections: { file: TEST.COCO_BBOX_FILE, threshold: TEST.IMAGE_THRE },
-    });
-    if (!truth || records.length === 0) {
-      throw new DataError({ code: "data/no-persons", where: TEST.COCO_BBOX_FILE, message: `no person with a score of at least ${TEST.IMAGE_THRE}`, fix: "lower TEST.IMAGE_THRE or use another detection file" });
-    }
-    return { truth, records };
-  }
-  const truth = await readCocoGroundTruth(place.annotations);
-  const records = personRecords(truth, {
-    place,
-    skeleton: skeletonFor(config.MODEL.NUM_JOINTS),
-    inputSize: config.MODEL.IMAGE_SIZE,
-    ...(limit ? { limit } : {}),
+/** Messages about single persons that are shown before the rest is counted. */
+const SHOWN_REPORTS = 5;
+
+/** Reads a set; persons that are left out are told. Errors: DataError where it holds no person to crop. */
+export async function readSet(config: ResolvedConfig, role: SetRole, { say, limit }: { say?: Say; limit?: number | undefined } = {}): Promise<Dataset> {
+  const { DATASET, MODEL } = config;
+  const { name, ...choice } = choiceOf(config, role);
+  const reports: string[] = [];
+  const dataset = await readDataset(name, {
+    ...choice,
+    root: DATASET.ROOT,
+    skeleton: networkSkeleton(config),
+    inputSize: MODEL.IMAGE_SIZE,
+    zip: DATASET.DATA_FORMAT === "zip",
+    report: (line) => reports.push(line),
+    ...(limit === undefined ? {} : { limit }),
   });
-  if (records.length === 0) {
-    throw new DataError({ code: "data/no-persons", where: place.annotations, message: "no person with labelled keypoints and a box inside its image", fix: "use a COCO keypoint file with annotated persons" });
-  }
-  return { truth, records };
+  for (const line of reports.slice(0, SHOWN_REPORTS)) say?.(line);
+  if (reports.length > SHOWN_REPORTS) say?.(`${dataset.file}: ${reports.length - SHOWN_REPORTS} more persons left out for their boxes`);
+  const records = role === "train" && DATASET.SELECT_DATA ? dataset.records.filter(agreesWithBox) : dataset.records;
+  if (records.length > 0) return { ...dataset, records };
+  const { detections } = choice;
+  throw detections
+    ? new DataError({ code: "data/no-persons", where: detections.file, message: `no person with a score of at least ${detections.threshold}`, fix: "lower TEST.IMAGE_THRE or use another detection file" })
+    : new DataError({ code: "data/no-persons", where: dataset.file, message: "no person with labelled keypoints and a box inside its image", fix: "use an annotation file with annotated persons" });
 }
 
 /** Decodes and crops persons; keeps decoded images within the configured memory. */
@@ -90,7 +107,7 @@ export class SampleSource {
   constructor(config: ResolvedConfig) {
     this.#config = config;
     this.#cache = new ImageCache(config.DATASET.CACHE_MB * 2 ** 20);
-    this.skeleton = skeletonFor(config.MODEL.NUM_JOINTS);
+    this.skeleton = networkSkeleton(config);
   }
 
   /** Crop settings of a batch of this run. */
@@ -99,11 +116,13 @@ export class SampleSource {
     return { batch, size: MODEL.IMAGE_SIZE, joints: MODEL.NUM_JOINTS, rgb: DATASET.COLOR_RGB };
   }
 
-  /** The geometry of the sample at a place of an epoch; a pure function of the seed. */
-  geometry(epoch: number, index: number): Geometry {
+  /** The geometry of the sample at a place of an epoch; a pure function of the seed. Sets without labels know no half bodies. */
+  geometry(epoch: number, index: number, role: "labelled" | "unlabelled" = "labelled"): Geometry {
     const { DATASET, SEED } = this.#config;
-    const random = new Random({ seed: SEED, stream: STREAM.sampleGeometry, epoch, index });
-    return drawGeometry(random, { scaleFactor: DATASET.SCALE_FACTOR, rotationFactor: DATASET.ROT_FACTOR, flip: DATASET.FLIP, probHalfBody: DATASET.PROB_HALF_BODY });
+    // Even and odd indices keep the draws of labelled and unlabelled samples apart.
+    const random = new Random({ seed: SEED, stream: STREAM.sampleGeometry, epoch, index: 2 * index + (role === "labelled" ? 0 : 1) });
+    const probHalfBody = role === "unlabelled" && DATASET.TRAIN_UNSUP_SET.includes("unlabel") ? 0 : DATASET.PROB_HALF_BODY;
+    return drawGeometry(random, { scaleFactor: DATASET.SCALE_FACTOR, rotationFactor: DATASET.ROT_FACTOR, flip: DATASET.FLIP, probHalfBody });
   }
 
   /** One sample; a corrupt image is replaced by the next record's where the configuration allows it. */
@@ -131,30 +150,28 @@ export interface TrainingData {
   batch(epoch: number, step: number): Promise<TrainingBatch>;
 }
 
-/** Odd and even geometry indices keep the draws of labelled and unlabelled samples apart. */
-const geometryIndex = (index: number, role: "labelled" | "unlabelled") => 2 * index + (role === "labelled" ? 0 : 1);
-
 /** Reads the training sets and says which samples make which step. */
-export async function openTrainingData(config: ResolvedConfig, source: SampleSource): Promise<TrainingData> {
+export async function openTrainingData(config: ResolvedConfig, source: SampleSource, say?: Say): Promise<TrainingData> {
+  const told = say ? { say } : {};
   const { DATASET, TRAIN, SEED, MODEL } = config;
   const batchSize = TRAIN.BATCH_SIZE;
   const facts = source.cropFacts(batchSize);
-  const labelled = (await readPersons(config, "train", DATASET.TRAIN_LEN > 0 ? DATASET.TRAIN_LEN : undefined)).records;
+  const labelled = (await readSet(config, "train", { ...told, limit: DATASET.TRAIN_LEN > 0 ? DATASET.TRAIN_LEN : undefined })).records;
   const pack = async (samples: Promise<CropSample>[]): Promise<PackedCrops> => packCrops(await Promise.all(samples), facts);
   const capped = (steps: number) => (TRAIN.STEPS_PER_EPOCH > 0 ? Math.min(TRAIN.STEPS_PER_EPOCH, steps) : steps);
 
-  if (DATASET.TRAIN_DATASET === "coco" && MODEL.NAME !== "pose_cons") {
+  if (!MIXED[DATASET.TRAIN_DATASET]) {
     const order = new LabelledOrder({ seed: SEED, count: labelled.length, batchSize });
     return {
       stepsPerEpoch: capped(order.stepsPerEpoch),
       labelled,
       unlabelled: undefined,
       batch: async (epoch, step) => ({
-        labelled: await pack(order.batch(epoch, step).map(({ sample, index }) => source.sample(labelled, sample, source.geometry(epoch, geometryIndex(index, "labelled"))))),
+        labelled: await pack(order.batch(epoch, step).map(({ sample, index }) => source.sample(labelled, sample, source.geometry(epoch, index)))),
       }),
     };
   }
-  const unlabelled = (await readPersons(config, "unlabelled")).records;
+  const unlabelled = (await readSet(config, "unlabelled", told)).records;
   const order = new MixedOrder({ seed: SEED, labelled: labelled.length, unlabelled: unlabelled.length, batchSize });
   // The supervised run on a mixed set sees the same labelled samples in the same steps, and nothing else.
   const needsUnlabelled = MODEL.NAME === "pose_cons";
@@ -164,9 +181,9 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
     unlabelled,
     async batch(epoch, step) {
       const pairs = order.batch(epoch, step);
-      const supervised = pack(pairs.map((pair) => source.sample(labelled, pair.labelled, source.geometry(epoch, geometryIndex(pair.index, "labelled")))));
+      const supervised = pack(pairs.map((pair) => source.sample(labelled, pair.labelled, source.geometry(epoch, pair.index))));
       if (!needsUnlabelled) return { labelled: await supervised };
-      const easy = pack(pairs.map((pair) => source.sample(unlabelled, pair.unlabelled, source.geometry(epoch, geometryIndex(pair.index, "unlabelled")))));
+      const easy = pack(pairs.map((pair) => source.sample(unlabelled, pair.unlabelled, source.geometry(epoch, pair.index, "unlabelled"))));
       return { labelled: await supervised, unlabelled: await easy };
     },
   };

@@ -1,20 +1,22 @@
-/** Predicts the persons of a set with a network and scores them. */
+/** Predicts the persons of a set with networks and scores them. */
 import { CropBatch, packCrops } from "../augment/crop_batch.ts";
 import { withoutGradient } from "../autograd/op.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import type { PersonRecord } from "../data/coco.ts";
 import { BatchLoader } from "../data/loader.ts";
 import type { CropSample } from "../data/sample.ts";
-import { evaluateKeypoints, type KeypointScores } from "../eval/coco_eval.ts";
+import type { Dataset } from "../data/datasets.ts";
+import { type DatasetScores, scoreDataset } from "../eval/dataset_score.ts";
 import { mergeFlipped } from "../eval/flip.ts";
-import { type CocoResult, type PredictedPerson, toResults } from "../eval/results.ts";
+import type { PredictedPerson } from "../eval/results.ts";
+import { averageMaps } from "../eval/voting.ts";
 import { mirror } from "../kernels/elementwise.ts";
 import type { PoseNetwork } from "../models/network.ts";
 import { EVALUATION } from "../nn/layers.ts";
 import { decodeDark } from "../pose/dark.ts";
 import { decodeHeatmaps, heatmapToImage } from "../pose/heatmap.ts";
 import { emptyTensor } from "../tensor/tensor.ts";
-import type { PersonSet, SampleSource } from "./data.ts";
+import type { SampleSource } from "./data.ts";
 
 /** A predicted person with its record; heatmaps [h, w, joints] where asked for. */
 export interface Prediction extends PredictedPerson {
@@ -24,33 +26,47 @@ export interface Prediction extends PredictedPerson {
 
 export interface PredictOptions {
   flipTest: boolean;
+  /** How the mirrored heatmaps are aligned (SHIFT_HEATMAP). */
+  shiftMirrored: boolean;
   shift: boolean;
   /** DARK in place of the shift. */
-  dark?: boolean;
+  dark: boolean;
+}
+
+/** How the TEST section of a configuration wants heatmaps read. */
+export function predictOptions({ TEST }: Pick<ResolvedConfig, "TEST">): PredictOptions {
+  return { flipTest: TEST.FLIP_TEST, shiftMirrored: TEST.SHIFT_HEATMAP, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark" };
+}
+
+/** What is predicted, and how. */
+export interface PredictFacts {
+  records: readonly PersonRecord[];
+  source: SampleSource;
+  config: ResolvedConfig;
   keepHeatmaps?: boolean;
   progress?: (done: number, total: number) => void;
 }
 
-/** Runs the network in evaluation mode over all records. Keypoints come back in image px. */
-export async function predictRecords(
-  network: PoseNetwork,
-  { records, source, config, options }: { records: readonly PersonRecord[]; source: SampleSource; config: ResolvedConfig; options: PredictOptions },
-): Promise<Prediction[]> {
-  const { gpu } = network.store;
+/**
+ * Runs networks in evaluation mode over all records: one list of predictions per network, and behind several of them one of their
+ * ensemble, which decodes the mean of their heatmaps. Keypoints come back in image px.
+ */
+export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNetwork[]], { records, source, config, keepHeatmaps = false, progress }: PredictFacts): Promise<Prediction[][]> {
+  const options = predictOptions(config);
+  const { gpu } = networks[0].store;
   const batch = Math.min(config.TEST.BATCH_SIZE, records.length);
   const facts = source.cropFacts(batch);
   const crops = new CropBatch(gpu, facts);
   const [width, height] = config.MODEL.IMAGE_SIZE;
   const [mapW, mapH] = config.MODEL.EXTRA.HEATMAP_SIZE;
-  const joints = network.joints;
+  const { joints } = networks[0];
   const total = Math.ceil(records.length / batch);
   const loader = new BatchLoader(
     async (position): Promise<CropSample[]> =>
       Promise.all(records.slice(position * batch, (position + 1) * batch).map((_, i) => source.sample(records, position * batch + i))),
     { depth: config.WORKERS, begin: 0, end: total },
   );
-  const predictions: Prediction[] = [];
-  const forward = (mirrored: boolean) =>
+  const forward = (network: PoseNetwork, mirrored: boolean) =>
     gpu.scope((keep) => {
       let x = emptyTensor(gpu, [batch, height, width, 3], { label: "crops" });
       crops.run(x.range);
@@ -63,23 +79,21 @@ export async function predictRecords(
       keep(maps.range);
       return maps;
     });
-  const run = async (mirrored: boolean) => {
-    const maps = forward(mirrored);
+  const run = async (network: PoseNetwork, mirrored: boolean) => {
+    const maps = forward(network, mirrored);
     const values = await maps.toArray();
     gpu.free(maps.range);
     return values;
   };
-  for (let position = 0; ; position++) {
-    const samples = await loader.next();
-    if (!samples) break;
-    crops.write(packCrops(samples, facts));
-    let maps = await run(false);
-    if (options.flipTest) {
-      maps = mergeFlipped(maps, await run(true), { count: batch, height: mapH, width: mapW, joints, skeleton: source.skeleton, shift: true });
-    }
+  const mapsOf = async (network: PoseNetwork) => {
+    const maps = await run(network, false);
+    if (!options.flipTest) return maps;
+    return mergeFlipped(maps, await run(network, true), { count: batch, height: mapH, width: mapW, joints, skeleton: source.skeleton, shift: options.shiftMirrored });
+  };
+  const decode = (maps: Float32Array, samples: readonly CropSample[]): Prediction[] => {
     const sizes = { count: samples.length, height: mapH, width: mapW, joints };
     const { coordinates, scores } = options.dark ? decodeDark(maps, sizes) : decodeHeatmaps(maps, { ...sizes, shift: options.shift });
-    samples.forEach((sample, n) => {
+    return samples.map((sample, n) => {
       const keypoints = new Float64Array(3 * joints);
       for (let joint = 0; joint < joints; joint++) {
         const k = n * joints + joint;
@@ -87,7 +101,7 @@ export async function predictRecords(
         keypoints.set([x, y, scores[k] as number], 3 * joint);
       }
       const { record } = sample;
-      predictions.push({
+      return {
         imageId: record.imageId,
         keypoints,
         center: sample.center,
@@ -95,34 +109,75 @@ export async function predictRecords(
         boxScore: record.score,
         box: record.box,
         record,
-        ...(options.keepHeatmaps ? { heatmaps: maps.slice(n * mapH * mapW * joints, (n + 1) * mapH * mapW * joints) } : {}),
-      });
+        ...(keepHeatmaps ? { heatmaps: maps.slice(n * mapH * mapW * joints, (n + 1) * mapH * mapW * joints) } : {}),
+      };
     });
-    options.progress?.(position + 1, total);
+  };
+  const predictions: Prediction[][] = Array.from({ length: networks.length > 1 ? networks.length + 1 : 1 }, () => []);
+  for (let position = 0; ; position++) {
+    const samples = await loader.next();
+    if (!samples) break;
+    crops.write(packCrops(samples, facts));
+    const maps: Float32Array[] = [];
+    for (const network of networks) maps.push(await mapsOf(network));
+    if (networks.length > 1) maps.push(averageMaps(maps));
+    maps.forEach((values, i) => predictions[i]?.push(...decode(values, samples)));
+    progress?.(position + 1, total);
   }
   crops.free();
   return predictions;
 }
 
-/** Scores and what they were made of. */
-export interface Evaluation {
-  scores: KeypointScores;
-  results: CocoResult[];
+/** What one network, or an ensemble, gave. */
+export interface NetworkScores {
+  /** "net 1", "net 2", ..., "ensemble"; "" where there is one network only. */
+  name: string;
+  scores: DatasetScores;
   predictions: Prediction[];
 }
 
-/** Predicts and scores a set as the configuration's TEST section says. */
-export async function evaluateNetwork(
-  network: PoseNetwork,
-  { set, source, config, progress }: { set: PersonSet; source: SampleSource; config: ResolvedConfig; progress?: (done: number, total: number) => void },
+/** Scores and what they were made of. */
+export interface Evaluation {
+  /** Every network's, and behind several their ensemble's. */
+  scored: readonly NetworkScores[];
+  /** The table: a row per network; behind several, the average of their figures and the ensemble's. */
+  rows: readonly { name: string; figures: readonly [name: string, value: number][] }[];
+  /** By which the best weights are chosen: the mean over the networks, as MultiAugs does. */
+  primary: number;
+  primaryName: string;
+}
+
+const AVERAGE = "average";
+
+/** The row that stands for an evaluation: of one network its own, of several their average. */
+export function mainRow({ rows }: Evaluation): readonly [name: string, value: number][] {
+  return (rows.find(({ name }) => name === AVERAGE) ?? rows[0])?.figures ?? [];
+}
+
+/** The prediction that is the best that an evaluation has: the only one, or the ensemble's. */
+export function mainPrediction({ scored }: Evaluation): NetworkScores {
+  return scored.at(-1) as NetworkScores;
+}
+
+/** Predicts a set with one network or several, and scores it as its benchmark does, with the thresholds of the configuration's TEST section. */
+export async function evaluateNetworks(
+  networks: readonly [PoseNetwork, ...PoseNetwork[]],
+  { set, source, config, progress }: { set: Dataset; source: SampleSource; config: ResolvedConfig; progress?: (done: number, total: number) => void },
 ): Promise<Evaluation> {
   const { TEST } = config;
-  const predictions = await predictRecords(network, {
-    records: set.records,
-    source,
-    config,
-    options: { flipTest: TEST.FLIP_TEST, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark", ...(progress ? { progress } : {}) },
-  });
-  const results = toResults(predictions, { skeleton: source.skeleton, inVisThreshold: TEST.IN_VIS_THRE, oksThreshold: TEST.OKS_THRE, soft: TEST.SOFT_NMS });
-  return { scores: evaluateKeypoints(set.truth, results), results, predictions };
+  const lists = await predictRecords(networks, { records: set.records, source, config, ...(progress ? { progress } : {}) });
+  const scored: NetworkScores[] = [];
+  for (const [i, predictions] of lists.entries()) {
+    const name = networks.length === 1 ? "" : i < networks.length ? `net ${i + 1}` : "ensemble";
+    const scores = await scoreDataset(set, predictions, { network: source.skeleton, inVisThreshold: TEST.IN_VIS_THRE, oksThreshold: TEST.OKS_THRE, soft: TEST.SOFT_NMS });
+    scored.push({ name, scores, predictions });
+  }
+  const single = scored.slice(0, networks.length);
+  const rows = scored.map(({ name, scores }) => ({ name, figures: scores.rows }));
+  const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (networks.length > 1) {
+    const figures = (single[0]?.scores.rows ?? []).map(([name], k): [string, number] => [name, meanOf(single.map(({ scores }) => scores.rows[k]?.[1] as number))]);
+    rows.splice(networks.length, 0, { name: AVERAGE, figures });
+  }
+  return { scored, rows, primary: meanOf(single.map(({ scores }) => scores.primary)), primaryName: single[0]?.scores.primaryName ?? "" };
 }

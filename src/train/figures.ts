@@ -15,15 +15,17 @@ import { readStepLog } from "./log.ts";
 /** One validation. */
 export interface ScoreRecord {
   epoch: number;
-  ap: number;
-  ar: number;
+  /** The figure by which the best weights are chosen. */
+  score: number;
+  /** All figures by their names in the table. */
+  figures: Readonly<Record<string, number>>;
 }
 
 /** Joints with a lower score are not drawn. */
 const MIN_SCORE = 0.2;
 
-/** Loss and AP over the run; losses are means over stretches of the run, so that the line can be read. */
-export async function drawRunCurves(folder: string, { scores, lossNames, stepsPerEpoch }: { scores: readonly ScoreRecord[]; lossNames: readonly string[]; stepsPerEpoch: number }): Promise<string> {
+/** Loss and score over the run; losses are means over stretches of the run, so that the line can be read. */
+export async function drawRunCurves(folder: string, { scores, scoreName, lossNames, stepsPerEpoch }: { scores: readonly ScoreRecord[]; scoreName: string; lossNames: readonly string[]; stepsPerEpoch: number }): Promise<string> {
   const records = await readStepLog(join(folder, "steps.jsonl"));
   const stretch = Math.max(1, Math.ceil(records.length / 150));
   const path = join(folder, "curves.png");
@@ -36,8 +38,8 @@ export async function drawRunCurves(folder: string, { scores, lossNames, stepsPe
     }),
     symbols: false,
   }));
-  const ap = { name: "AP", axis: 1 as const, points: scores.map(({ epoch, ap: value }): [number, number] => [epoch, value]), symbols: true };
-  await drawCurves({ title: "Training", xLabel: "epoch", yLabels: ["loss", "AP"], series: [...losses, ap], logY: true }, path);
+  const score = { name: scoreName, axis: 1 as const, points: scores.map(({ epoch, score: value }): [number, number] => [epoch, value]), symbols: true };
+  await drawCurves({ title: "Training", xLabel: "epoch", yLabels: ["loss", scoreName], series: [...losses, score], logY: true }, path);
   return path;
 }
 

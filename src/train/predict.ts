@@ -9,10 +9,9 @@ import { rescore } from "../eval/nms.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
 import { boxToCenterScale } from "../pose/box.ts";
-import { skeletonFor } from "../pose/skeleton.ts";
 import type { Box } from "../pose/types.ts";
 import { drawOverlay } from "../viz/overlay.ts";
-import { SampleSource } from "./data.ts";
+import { networkSkeleton, SampleSource } from "./data.ts";
 import { predictRecords } from "./evaluate.ts";
 import type { PredictRequest } from "./requests.ts";
 import { loadNetwork } from "./state.ts";
@@ -36,7 +35,7 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
   for (const box of wanted) checkBox(box, image.width, image.height);
   const gpu = await openDevice();
   const { network, config } = await loadNetwork(gpu, { modelFile, config: loaded?.config, allowPartial, say: (line) => console.error(line) });
-  const skeleton = skeletonFor(config.MODEL.NUM_JOINTS);
+  const skeleton = networkSkeleton(config);
   const joints = skeleton.jointNames.length;
   const records = wanted.map(
     (box, i): PersonRecord => ({
@@ -51,12 +50,7 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
       score: 1,
     }),
   );
-  const predictions = await predictRecords(network, {
-    records,
-    source: new SampleSource(config),
-    config,
-    options: { flipTest: config.TEST.FLIP_TEST, shift: config.TEST.POST_PROCESS, dark: config.TEST.POST_TYPE === "dark", keepHeatmaps: saveHeatmaps !== undefined },
-  });
+  const [predictions = []] = await predictRecords([network], { records, source: new SampleSource(config), config, keepHeatmaps: saveHeatmaps !== undefined });
   await mkdir(out, { recursive: true });
   const stem = basename(path, extname(path));
   const persons = predictions.map(({ keypoints, box }) => ({

@@ -5,8 +5,6 @@ import { withRecompute } from "../autograd/op.ts";
 import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
 import { BatchLoader } from "../data/loader.ts";
 import { ConfigError } from "../error.ts";
-import { scoreRows } from "../eval/coco_eval.ts";
-import { writeResults } from "../eval/results.ts";
 import { writeFileAtomic } from "../files.ts";
 import { type Gpu, openDevice } from "../gpu/device.ts";
 import { PoseCons } from "../methods/semi/pose_cons.ts";
@@ -19,14 +17,14 @@ import { Rmsprop } from "../optim/rmsprop.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
 import { multiStepSchedule } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
-import { skeletonFor } from "../pose/skeleton.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { debugModes, StepDebugger } from "./debug.ts";
-import { openTrainingData, prepareData, readPersons, SampleSource } from "./data.ts";
-import { type Evaluation, evaluateNetwork } from "./evaluate.ts";
+import { labelledJoints, openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
+import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
 import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
 import { renderTable, RunLog, showDuration, StepLog } from "./log.ts";
 import { LossLog } from "./loss_log.ts";
+import { writePredictions } from "./report.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
 import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
 import { StepRunner } from "./step_runner.ts";
@@ -39,7 +37,6 @@ function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number)
 
 function buildMethod(network: PoseNetwork, { config, source, scaler }: { config: ResolvedConfig; source: SampleSource; scaler: LossScaler | undefined }): TrainingMethod & { readonly passes: number } {
   const { MODEL, DATASET, TRAIN } = config;
-  const skeleton = skeletonFor(MODEL.NUM_JOINTS);
   const supervised = MODEL.NAME !== "pose_cons";
   return new PoseCons(network, {
     ...source.cropFacts(TRAIN.BATCH_SIZE),
@@ -47,7 +44,7 @@ function buildMethod(network: PoseNetwork, { config, source, scaler }: { config:
     heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
     sigma: MODEL.EXTRA.SIGMA,
     useTargetWeight: config.LOSS.USE_TARGET_WEIGHT,
-    labelledJoints: skeleton.fromCoco,
+    labelledJoints: labelledJoints(config),
     scaler,
     ...(supervised
       ? {}
@@ -93,8 +90,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   await prepareData(config, say);
 
   const source = new SampleSource(config);
-  const data = await openTrainingData(config, source);
-  const test = await readPersons(config, "test");
+  const data = await openTrainingData(config, source, say);
+  const test = await readSet(config, "test", { say });
   const gpu = await openDevice();
   if (config.PRECISION === "mixed") gpu.requireHalf();
   const network = buildNetwork(config);
@@ -184,18 +181,18 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
 
   let evaluation: Evaluation | undefined;
   const validate = async (finished: number) => {
-    evaluation = await evaluateNetwork(network, { set: test, source, config });
+    evaluation = await evaluateNetworks([network], { set: test, source, config });
     await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
-    const { ap, ar } = evaluation.scores;
+    const { primary, primaryName } = evaluation;
     if (scores.at(-1)?.epoch === finished) scores.pop(); // a finished run that was resumed
-    scores.push({ epoch: finished, ap, ar });
+    scores.push({ epoch: finished, score: primary, figures: Object.fromEntries(mainRow(evaluation)) });
     await writeFileAtomic(join(folder, "scores.json"), `${JSON.stringify(scores)}\n`);
-    const better = best === null || ap > best.score;
+    const better = best === null || primary > best.score;
     if (better) {
-      best = { score: ap, epoch: finished };
+      best = { score: primary, epoch: finished };
       await save("best", { epoch: finished, stepInEpoch: 0 });
     }
-    say(`epoch ${finished}/${TRAIN.END_EPOCH}  AP ${ap.toFixed(4)}  AR ${ar.toFixed(4)}${better ? "  (best)" : ""}`);
+    say(`epoch ${finished}/${TRAIN.END_EPOCH}  ${primaryName} ${primary.toFixed(4)}${better ? "  (best)" : ""}`);
   };
 
   try {
@@ -244,11 +241,11 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   /** Results table, results files, figures. */
   async function finish(): Promise<void> {
     if (!evaluation) return;
-    const rows = scoreRows(evaluation.scores);
-    await writeResults(join(folder, "keypoints_results.json"), evaluation.results);
-    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(rows) }, undefined, 2)}\n`);
-    await drawRunCurves(folder, { scores, lossNames: method.lossNames, stepsPerEpoch: data.stepsPerEpoch });
-    await drawPredictionGrid(join(folder, "predictions.png"), evaluation.predictions, source.skeleton);
+    const { rows, primaryName } = evaluation;
+    await writePredictions(folder, { evaluation, set: test });
+    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
+    await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch: data.stepsPerEpoch });
+    await drawPredictionGrid(join(folder, "predictions.png"), mainPrediction(evaluation).predictions, source.skeleton);
     await drawViews(join(folder, "views.png"), {
       inspection: await method.inspect(),
       size: MODEL.IMAGE_SIZE,
@@ -259,13 +256,13 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const seconds = (performance.now() - began) / 1000;
     const { host } = runner;
     say("");
-    say(await renderTable(["", ...rows.map(([name]) => name)], [["final", ...rows.map(([, value]) => value.toFixed(4))]]));
+    say(await renderTable(["", ...mainRow(evaluation).map(([name]) => name)], rows.map(({ name, figures }) => [name || "final", ...figures.map(([, value]) => value.toFixed(4))])));
     say("");
     if (scaler) {
       const { scale, skippedSteps } = await scaler.read();
       say(`precision mixed: loss scale ${scale}, ${skippedSteps} of ${step} steps left out because a gradient overflowed`);
     }
-    if (best) say(`best      AP ${best.score.toFixed(4)} at epoch ${best.epoch}`);
+    if (best) say(`best      ${primaryName} ${best.score.toFixed(4)} at epoch ${best.epoch}`);
     say(`time      ${showDuration(seconds)}; host ${(host.ms / Math.max(1, host.steps)).toFixed(2)} ms a step; waited ${(loader.statistics.waitedMs / 1000).toFixed(1)} s for data`);
     const recording = runner.recording;
     if (recording) say(`memory    ${(gpu.memory.bytes / 2 ** 20).toFixed(0)} MiB on the device; a step's tensors share ${(recording.plannedBytes / 2 ** 20).toFixed(0)} MiB (${(recording.plan.unsharedBytes / 2 ** 20).toFixed(0)} without reuse)`);

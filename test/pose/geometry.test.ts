@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { applyAffine, cropAffine, drawViewTheta, invertAffine } from "../../src/pose/affine.ts";
 import { boxToCenterScale, cleanBox } from "../../src/pose/box.ts";
 import { decodeHeatmaps, heatmapToImage } from "../../src/pose/heatmap.ts";
-import { COCO17, skeletonFor, UNION24 } from "../../src/pose/skeleton.ts";
+import { CROWDPOSE14, MPII16, skeletonFor } from "../../src/pose/joint_sets.ts";
+import { COCO17, UNION24 } from "../../src/pose/skeleton.ts";
 import { Random } from "../../src/random.ts";
 
 const near = (actual: readonly number[], expected: readonly number[], digits = 5) => expected.forEach((value, i) => expect(actual[i]).toBeCloseTo(value, digits));
@@ -78,5 +79,11 @@ test("skeletons are consistent: pairs mirror names, limbs and maps stay inside",
     for (const joint of [...skeleton.limbs.flat(), ...skeleton.upperBody, ...skeleton.fromCoco]) expect(joint).toBeLessThan(count);
     skeleton.fromCoco.forEach((joint, k) => expect(skeleton.jointNames[joint]).toBe(COCO17.jointNames[k] as string));
   }
-  expect(() => skeletonFor(16)).toThrow(/17.*24.*16/);
+});
+
+test("a network's joints follow from their number, fourteen from the data set too", () => {
+  expect([24, 17, 16].map((count) => skeletonFor(count))).toEqual([UNION24, COCO17, MPII16]);
+  expect(skeletonFor(14, ["coco", "crowdpose"])).toBe(CROWDPOSE14);
+  expect(() => skeletonFor(15)).toThrow(/17.*24.*15/);
+  expect(() => skeletonFor(14, ["coco", "mpii"])).toThrow("ai_challenger, crowdpose, lspet");
 });

@@ -23,8 +23,8 @@ test("normalised inputs come back as the bytes they were, RGB and BGR", () => {
 test("a run's curves are drawn from its step log", async () => {
   const lines = Array.from({ length: 400 }, (_, i) => JSON.stringify({ step: i + 1, epoch: 1, loss_pose: 1 / (i + 1), loss_cons: i === 7 ? "NaN" : 0.5 }));
   writeFileSync(join(folder, "steps.jsonl"), `${lines.join("\n")}\n`);
-  const scores = [{ epoch: 1, ap: 0.1, ar: 0.2 }, { epoch: 2, ap: 0.4, ar: 0.5 }];
-  const path = await drawRunCurves(folder, { scores, lossNames: ["loss_pose", "loss_cons"], stepsPerEpoch: 200 });
+  const scores = [{ epoch: 1, score: 0.1, figures: { AP: 0.1 } }, { epoch: 2, score: 0.4, figures: { AP: 0.4 } }];
+  const path = await drawRunCurves(folder, { scores, scoreName: "AP", lossNames: ["loss_pose", "loss_cons"], stepsPerEpoch: 200 });
   const picture = await pictureOf(readFileSync(path));
   const plot = { x: 170, y: 170, width: 1180, height: 550 };
   for (const color of [[0x00, 0x72, 0xb2], [0xd5, 0x5e, 0x00], [0x00, 0x9e, 0x73]] as const) {

@@ -71,8 +71,8 @@ test("results and scores are those of the last epoch, and the table shows them",
   expect(scores.map(({ epoch }: { epoch: number }) => epoch)).toEqual([1, 2]);
   const final = readJson(join(whole, "results.json"));
   expect(final.epoch).toBe(2);
-  expect(final.scores.AP).toBe(scores[1].ap);
-  expect(final.scores.AR).toBe(scores[1].ar);
+  expect(final.scores).toEqual(scores[1].figures);
+  expect(final.scores.AP).toBe(scores[1].score);
   expect(final.best).toEqual(readJson(join(whole, "latest.json")).state.best);
   expect(whatItSaid).toMatch(new RegExp(`final +${Object.values<number>(final.scores).map((value) => value.toFixed(4)).join(" +")}\n`));
 });

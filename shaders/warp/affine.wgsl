@@ -1,9 +1,9 @@
 // y[n, p] = x[n, theta_n p] by bilinear sampling with zeros outside, in normalised coordinates (align_corners = false):
-// pixel i of a side of n pixels is at (2i + 1)/n - 1. Every tap outside counts as zero by itself.
+// pixel i of a side of n pixels is at (2i + centre)/n - 1, centre 1 for pixels. Every tap outside counts as zero by itself.
 // n: sample; p: output pixel; channels are looped. Layout: x, y [batch, height, width, channels] Elem, theta [batch, 6]
 // row-major. Grid: linear over batch * height * width.
 const WORKGROUP: u32 = 64u; // spec
-struct Params { batch: u32, height: u32, width: u32, channels: u32 }
+struct Params { batch: u32, height: u32, width: u32, channels: u32, centre: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Elem>;
 @group(0) @binding(2) var<storage, read> theta: array<f32>;
@@ -20,11 +20,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let row = line % params.height;
   let n = line / params.height;
   let size = vec2<f32>(f32(params.width), f32(params.height));
-  let p = (2.0 * vec2<f32>(f32(j), f32(row)) + 1.0) / size - 1.0;
+  let p = (2.0 * vec2<f32>(f32(j), f32(row)) + params.centre) / size - 1.0;
   let t = 6u * n;
   let q = vec2<f32>(theta[t] * p.x + theta[t + 1u] * p.y + theta[t + 2u], theta[t + 3u] * p.x + theta[t + 4u] * p.y + theta[t + 5u]);
   // Far outside is outside: the clamp keeps the conversion to integers defined.
-  let source = clamp(((q + 1.0) * size - 1.0) * 0.5, vec2<f32>(-2.0), size + 1.0);
+  let source = clamp(((q + 1.0) * size - params.centre) * 0.5, vec2<f32>(-2.0), size + 1.0);
   let corner = floor(source);
   let f = source - corner;
   let u = i32(corner.x);

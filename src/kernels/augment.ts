@@ -14,7 +14,7 @@ const warpKernel = defineKernel({
   name: "warp/affine",
   fragments: ["warp/affine.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
   buffers: { x: "read", theta: "read", y: "read_write" },
-  uniforms: { batch: "u32", height: "u32", width: "u32", channels: "u32" },
+  uniforms: { batch: "u32", height: "u32", width: "u32", channels: "u32", centre: "f32" },
 });
 const boxesKernel = defineKernel({
   name: "augment/joint_cutout_boxes",
@@ -35,12 +35,18 @@ const cropKernel = defineKernel({
   uniforms: { batch: "u32", height: "u32", width: "u32" },
 });
 
-/** y[n, p] = x[n, theta_n p], bilinear, zeros outside, normalised coordinates; theta [batch, 6] row-major. */
-export function warpAffine(gpu: Gpu, { x, theta, y, shape }: { x: BufferRange; theta: BufferRange; y: BufferRange; shape: ImageShape }): void {
+/**
+ * y[n, p] = x[n, theta_n p], bilinear, zeros outside, normalised coordinates; theta [batch, 6] row-major. Element i of a side
+ * of n is at (2i + centre)/n - 1: 1 for pixels; 1/stride for heatmaps whose cell i stands for input pixel stride * i.
+ */
+export function warpAffine(
+  gpu: Gpu,
+  { x, theta, y, shape, centre = 1 }: { x: BufferRange; theta: BufferRange; y: BufferRange; shape: ImageShape; centre?: number },
+): void {
   const { batch, height, width, channels } = shape;
   gpu.run(warpKernel, {
     buffers: { x, theta, y },
-    uniforms: { batch, height, width, channels },
+    uniforms: { batch, height, width, channels, centre },
     workgroups: linearGrid(batch * height * width, 64),
   });
 }

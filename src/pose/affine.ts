@@ -34,6 +34,14 @@ export function invertAffine([a, b, tx, c, d, ty]: Affine): Affine {
   return [p, r, u, q, s, v];
 }
 
+/** The map that applies `inner`, then `outer`. */
+export function composeAffine(outer: Affine, inner: Affine): Affine {
+  const [a, b, tx, c, d, ty] = outer;
+  const [p, q, ux, r, s, uy] = inner;
+  return [a * p + b * r, a * q + b * s, a * ux + b * uy + tx, c * p + d * r, c * q + d * s, c * ux + d * uy + ty];
+}
+
+/** A point under a map. */
 export function applyAffine([a, b, tx, c, d, ty]: Affine, [x, y]: Point): Point {
   return [a * x + b * y + tx, c * x + d * y + ty];
 }

@@ -125,6 +125,7 @@ export {
 } from "./nn/layers.ts";
 export { readStateDict, writeStateDict } from "./nn/state_dict.ts";
 export { ParameterStore } from "./nn/store.ts";
+export { forwardCost, type ForwardCost } from "./models/cost.ts";
 export { HigherHrnet, type HigherHrnetDeconv, type HigherHrnetFacts } from "./models/higher_hrnet.ts";
 export { type HourglassFacts, StackedHourglass } from "./models/hourglass.ts";
 export { hrnetStages, type HrnetFacts, type HrnetStage, PoseHrnet, type PoseHrnetFacts } from "./models/hrnet.ts";

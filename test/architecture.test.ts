@@ -21,7 +21,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ops: ["autograd", "kernels", "tensor", "gpu", "error.ts", "random.ts"],
   nn: ["ops", "autograd", "kernels", "tensor", "gpu", "interop", "error.ts", "random.ts"],
   optim: ["kernels", "tensor", "gpu", "error.ts"],
-  models: ["nn", "ops", "tensor", "config", "error.ts"],
+  models: ["nn", "ops", "autograd", "tensor", "config", "error.ts"],
   pose: ["error.ts", "random.ts"],
   data: ["pose", "interop", "error.ts", "files.ts", "fonts.ts", "random.ts"],
   eval: ["pose", "data", "error.ts", "files.ts"],

@@ -6,7 +6,7 @@
  * of what stays alive between the passes, with the memory of inputs and output that backward reads.
  */
 import { OpError } from "../error.ts";
-import { type DType, emptyTensor, Parameter, type Producer, type Shape, type Tensor } from "../tensor/tensor.ts";
+import { type DType, emptyTensor, Parameter, type Producer, type Shape, Tensor } from "../tensor/tensor.ts";
 
 /** What backward sees. */
 export interface BackwardContext<A, S> {
@@ -34,6 +34,8 @@ export interface OpDefinition<A, S> {
    * op refuses f16 and gives f32.
    */
   dtype?(inputs: readonly Tensor[], attributes: A): DType;
+  /** Multiplications of an op that is a product of matrices, as papers count them (a multiplication with its addition is one). */
+  multiplications?(inputs: readonly Tensor[], output: Shape): number;
   forward(inputs: readonly Tensor[], attributes: A, output: Tensor): S;
   /**
    * Writes the output's values, bit for bit, into `output` once more; for ops that cost about a pass over memory. Under
@@ -66,6 +68,7 @@ export interface NodeRun {
 let sequence = 0;
 let recordingGraph = true;
 let recomputing = false;
+let outlined: Map<string, number> | undefined;
 
 /** True inside withRecompute: whoever fills a tensor without an op may give it a recipe. */
 export function isRecomputing(): boolean {
@@ -85,6 +88,27 @@ export function withRecompute<T>(work: () => T): T {
   } finally {
     recomputing = before;
   }
+}
+
+/** True inside outline: tensors have shapes alone. */
+export function isOutlining(): boolean {
+  return outlined !== undefined;
+}
+
+/**
+ * Runs `work` on shapes: ops check their arguments and compute nothing, their outputs have neither memory nor device, and
+ * networks need none. Returns the multiplications of the products of matrices in it, by the op's name.
+ */
+export function outline(work: () => void): ReadonlyMap<string, number> {
+  const before = outlined;
+  const counts = new Map<string, number>();
+  outlined = counts;
+  try {
+    work();
+  } finally {
+    outlined = before;
+  }
+  return counts;
 }
 
 /** Runs `work` without remembering anything for a backward pass (teacher passes, evaluation). */
@@ -123,6 +147,10 @@ export function defineOp<A, S>(op: OpDefinition<A, S>): (inputs: readonly Tensor
     const shape = op.infer(inputs, attributes);
     const dtype = op.dtype ? op.dtype(inputs, attributes) : refuseHalf(name, inputs);
     const first = inputs[0] as Tensor;
+    if (outlined) {
+      if (op.multiplications) outlined.set(name, (outlined.get(name) ?? 0) + op.multiplications(inputs, shape));
+      return new Tensor(undefined, { shape, dtype, label: name });
+    }
     checkDtype(name, "output", { tensor: into, dtype });
     const output = into ?? emptyTensor(first.gpu, shape, { label: name, dtype });
     let saved = op.forward(inputs, attributes, output);

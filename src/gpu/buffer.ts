@@ -52,6 +52,11 @@ const PLANNED: DeviceBuffer = {
   },
 };
 
+/** A range without memory, for shapes alone. */
+export function plannedRange(bytes: number, label: string): BufferRange {
+  return { allocation: new Allocation(PLANNED, { bytes, label, persistent: true }), offset: 0, bytes };
+}
+
 /** The number that the next allocation gets. */
 export function nextSerial(): number {
   return allocations;

@@ -3,11 +3,13 @@
  * in a third, the batch statistics of a step's passes in a fourth. So an optimiser is one dispatch, a checkpoint one
  * read, and the running averages of all layers one dispatch per pass.
  */
+import { isOutlining } from "../autograd/op.ts";
+import { plannedRange } from "../gpu/buffer.ts";
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { fill } from "../kernels/elementwise.ts";
 import { type StatisticsPlace, updateRunning } from "../kernels/batchnorm.ts";
 import { Random, STREAM } from "../random.ts";
-import { byteCount, elementCount, Parameter, persistentTensor, type Shape, type Tensor } from "../tensor/tensor.ts";
+import { byteCount, elementCount, Parameter, persistentTensor, type Shape, Tensor } from "../tensor/tensor.ts";
 import type { WeightKind } from "../interop/layout.ts";
 import type { Initialiser } from "./init.ts";
 
@@ -43,6 +45,9 @@ export interface StoreOptions {
   slots?: number;
 }
 
+/** Statistics of a network that has no memory. */
+const UNPLACED = { running: plannedRange(0, "running statistics"), batch: plannedRange(0, "batch statistics") };
+
 /** Declares, then materialises; after that hands out parameters and keeps the arenas. */
 export class ParameterStore {
   readonly #declared: ParameterDeclaration[] = [];
@@ -68,7 +73,8 @@ export class ParameterStore {
     if (this.#memory) throw new Error(`constant ${declaration.name} declared after materialise()`);
     this.#fixed.push(declaration);
     return () => {
-      const tensor = this.#constants.get(declaration.name);
+      const { name: label, shape } = declaration;
+      const tensor = this.#constants.get(label) ?? (isOutlining() ? new Tensor(undefined, { shape, label }) : undefined);
       if (!tensor) throw new Error(`constant ${declaration.name} has no memory yet: call materialise() first`);
       return tensor;
     };
@@ -80,7 +86,7 @@ export class ParameterStore {
     this.#channels += declaration.channels;
     this.#statistics.push({ ...declaration, offset });
     return () => {
-      const { running, batch } = this.#required();
+      const { running, batch } = this.#memory ?? (isOutlining() ? UNPLACED : this.#required());
       return { running, batch, arenaChannels: this.#channels, arenaOffset: offset };
     };
   }
@@ -145,9 +151,17 @@ export class ParameterStore {
   }
 
   parameter(name: string): Parameter {
-    const parameter = this.#parameters.get(name);
+    const parameter = this.#parameters.get(name) ?? (isOutlining() ? this.#outlined(name) : undefined);
     if (!parameter) throw new Error(`no parameter "${name}"`);
     return parameter;
+  }
+
+  /** A parameter's shape alone. */
+  #outlined(name: string): Parameter | undefined {
+    const shape = this.#declared.find((declaration) => declaration.name === name)?.shape;
+    if (!shape) return undefined;
+    const range = plannedRange(byteCount(shape), name);
+    return new Parameter(undefined, { shape, label: name, range, gradientRange: range });
   }
 
   get parameters(): Parameter[] {

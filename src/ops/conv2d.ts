@@ -117,6 +117,7 @@ export function defineConvolution(name: string, axes: 1 | 2): (inputs: readonly 
       const dtype = convDtype(name, inputs);
       return output ?? dtype;
     },
+    multiplications: ([, weight], output) => elementCount(output) * ((weight as Tensor).size / (output.at(-1) as number)),
     forward([x, weight, bias], attributes, output) {
       const [xt, wt] = [x as Tensor, weight as Tensor];
       const shape = shapeOf(xt.shape, wt.shape, attributes);

@@ -58,6 +58,7 @@ const op = defineOp<Attributes, ConvShape>({
     return [batch, inH, inW, inC];
   },
   dtype: (inputs) => convDtype("deconv2d", inputs),
+  multiplications: ([x, weight]) => (x as Tensor).size * ((weight as Tensor).size / ((x as Tensor).shape.at(-1) as number)),
   forward([x, weight, bias], attributes, output) {
     const [xt, wt] = [x as Tensor, weight as Tensor];
     const shape = shapeOf(xt.shape, wt.shape, attributes);

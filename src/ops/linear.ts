@@ -35,6 +35,7 @@ const op = defineOp<Attributes, MatrixProduct>({
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== ws[1])) fail("bias", `[${ws[1]}]`, shapeText(bias.shape));
     return [...xs.slice(0, -1), ws[1] as number];
   },
+  multiplications: ([x], output) => elementCount(output) * ((x as Tensor).shape.at(-1) as number),
   forward([x, weight, bias], { force }, output) {
     const [xt, wt] = [x as Tensor, weight as Tensor];
     const product = productOf(xt, wt);

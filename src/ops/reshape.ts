@@ -1,5 +1,5 @@
 /** Another shape over the same elements, without a copy. */
-import { defineOp } from "../autograd/op.ts";
+import { defineOp, isOutlining } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { elementCount, reshapeView, type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
 
@@ -18,5 +18,5 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   if (open > 1 || elementCount(resolved) !== x.size || !resolved.every((size) => Number.isInteger(size) && size >= 1)) {
     throw new OpError({ code: "op/reshape", message: `reshape: shape must hold the ${x.size} elements of ${shapeText(x.shape)}, got ${shapeText(shape)}` });
   }
-  return op([x], resolved, reshapeView(x, resolved));
+  return isOutlining() ? op([x], resolved) : op([x], resolved, reshapeView(x, resolved));
 }

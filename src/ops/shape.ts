@@ -1,5 +1,5 @@
 /** Ops that move elements without changing them: permute, slice, flip, expand, pad, concat, split, stack. */
-import { defineOp } from "../autograd/op.ts";
+import { defineOp, isOutlining } from "../autograd/op.ts";
 import { OpError } from "../error.ts";
 import { copyStrided, type Walk } from "../kernels/copy_strided.ts";
 import { fill } from "../kernels/elementwise.ts";
@@ -107,7 +107,7 @@ export function slice(x: Tensor, ranges: readonly SliceRange[]): Tensor {
   const shape = resolved.map(({ size }) => size);
   const cut = shape.findLastIndex((size, axis) => size !== x.shape[axis]);
   const contiguous = cut < 0 || (resolved[cut]?.step === steps[cut] && shape.slice(0, cut).every((size) => size === 1));
-  const view = contiguous ? viewAt(x, first, shape) : undefined;
+  const view = contiguous && !isOutlining() ? viewAt(x, first, shape) : undefined;
   if (view) return viewOp([x], { first, shape }, view);
   return moveOp([x], {
     shape,

@@ -41,7 +41,6 @@ export function byteCount(shape: Shape, dtype: DType = "f32"): number {
 
 /** A dense array on the device, row-major; images and features are [n, h, w, c]. */
 export class Tensor {
-  readonly gpu: Gpu;
   readonly shape: Shape;
   readonly dtype: DType;
   readonly label: string;
@@ -51,15 +50,23 @@ export class Tensor {
   recipe: Recipe | undefined;
   /** True for leaves whose gradient is wanted. */
   readonly requiresGradient: boolean;
+  readonly #gpu: Gpu | undefined;
   readonly #range: BufferRange | undefined;
 
-  constructor(gpu: Gpu, facts: { shape: Shape; range?: BufferRange; dtype?: DType; label?: string; requiresGradient?: boolean }) {
-    this.gpu = gpu;
+  /** Without a device and a range it is a shape alone, see outline in autograd. */
+  constructor(gpu: Gpu | undefined, facts: { shape: Shape; range?: BufferRange; dtype?: DType; label?: string; requiresGradient?: boolean }) {
+    this.#gpu = gpu;
     this.shape = facts.shape;
     this.dtype = facts.dtype ?? "f32";
     this.label = facts.label ?? "tensor";
     this.requiresGradient = facts.requiresGradient ?? false;
     this.#range = facts.range;
+  }
+
+  /** The device that holds the elements. */
+  get gpu(): Gpu {
+    if (!this.#gpu) throw new Error(`tensor "${this.label}" is on no device`);
+    return this.#gpu;
   }
 
   /** Where the elements are. */
@@ -156,7 +163,7 @@ export class Parameter extends Tensor {
   /** True: backward passes leave it out; gradients still flow through the ops that use it. Read when an op is called. */
   frozen = false;
 
-  constructor(gpu: Gpu, facts: { shape: Shape; range: BufferRange; gradientRange: BufferRange; label: string }) {
+  constructor(gpu: Gpu | undefined, facts: { shape: Shape; range: BufferRange; gradientRange: BufferRange; label: string }) {
     super(gpu, { shape: facts.shape, range: facts.range, label: facts.label, requiresGradient: true });
     this.gradient = new Tensor(gpu, { shape: facts.shape, range: facts.gradientRange, label: `${facts.label}.gradient` });
   }

@@ -3,7 +3,7 @@
  * All mistakes are reported at once, each with file, line and column, or as coming from the command line.
  */
 import { readdir } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { basename, dirname, extname, isAbsolute, join } from "node:path";
 import * as v from "valibot";
 import {
   type Document,
@@ -20,9 +20,11 @@ import {
 } from "yaml";
 import { ConfigError } from "../error.ts";
 import { systemErrorCode } from "../files.ts";
-import { childrenOf, configKeys, schemaAt, typeName } from "./keys.ts";
+import { childrenOf, configKeys, schemaAt, typeName, unwrapped } from "./keys.ts";
 import { nearest } from "./nearest.ts";
-import { configSchema, FOREIGN_KEYS, FREE_ON_RESUME } from "./schema.ts";
+import { AUGMENTATION_KEYS, checkMethod, isSupervised } from "./method_checks.ts";
+import { PARITY_OPTIONS } from "./method_keys.ts";
+import { configSchema, FREE_ON_RESUME, INERT_KEYS } from "./schema.ts";
 
 type Frozen<T> = T extends readonly unknown[]
   ? { readonly [K in keyof T]: Frozen<T[K]> }
@@ -40,10 +42,13 @@ interface DerivedExtra {
   HEATMAP_SIZE: readonly [width: number, height: number];
 }
 
+type Options = Checked["OPTIONS"];
+
 /** A complete, checked, frozen configuration; the keys are documented in schema.ts. */
 export type ResolvedConfig = Frozen<
-  Omit<Checked, "MODEL"> & {
+  Omit<Checked, "MODEL" | "OPTIONS"> & {
     MODEL: Omit<Checked["MODEL"], "EXTRA"> & { EXTRA: Omit<CheckedExtra, keyof DerivedExtra> & DerivedExtra };
+    OPTIONS: { [K in keyof Options]-?: NonNullable<Options[K]> };
   }
 >;
 
@@ -54,6 +59,8 @@ export interface LoadedConfig {
   readonly path: string;
   /** Origin of every key that is not a default: "configs/a.yaml:12" or "command line". */
   readonly origins: ReadonlyMap<string, string>;
+  /** What the user should know about the file: keys without effect, and meanings that were filled in. */
+  readonly notes: readonly string[];
 }
 
 /** A mistake at a key. */
@@ -120,6 +127,7 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
     });
   }
   const { names: fromCommandLine, problems: strangers } = applyOverrides(raw, overrides);
+  const notes = readOldMeanings(raw);
   const place = (problem: Pick<Problem, "path" | "atKey">): string => {
     if (fromCommandLine.has(problem.path.join("."))) return `from ${COMMAND_LINE}`;
     for (let depth = problem.path.length; depth > 0; depth--) {
@@ -137,6 +145,7 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
   if (!result.success)
     problems.push(...result.issues.map(issueProblem).filter(({ path: at }) => !unknown.has(at.join("."))));
   if (!result.success || problems.length > 0) throw configError(path, problems, place);
+  const below = prefixPaths(result.output, fromCommandLine);
   const config = derive(result.output);
   const conflicts = crossChecks(config);
   if (conflicts.length > 0) throw configError(path, conflicts, place);
@@ -146,8 +155,75 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
     const parts = name.split(".");
     if (fromCommandLine.has(name)) origins.set(name, COMMAND_LINE);
     else if (valueAt(raw, parts) !== undefined) origins.set(name, place({ path: parts }).replace(/:\d+$/, ""));
+    else if (parts[0] === "OPTIONS" && parts[1] !== undefined && parts[1] in PARITY_OPTIONS.original) origins.set(name, `PARITY: ${config.PARITY}`);
+    if (below.has(name)) origins.set(name, `${origins.get(name) ?? "default"}, below DATA_DIR`);
   }
-  return { config: deepFreeze(config), path, origins };
+  return { config: deepFreeze(config), path, origins, notes: [...notes, ...describeInert(raw), ...warnings(config)] };
+}
+
+/** The keys of the file that are inert, as one line. */
+function describeInert(raw: Readonly<Record<string, unknown>>): string[] {
+  const given = INERT_KEYS.filter((name) => valueAt(raw, name.split(".")) !== undefined);
+  return given.length === 0 ? [] : [`without effect here: ${given.join(", ")}`];
+}
+
+/**
+ * Fills in what the keys of the original programs were meant to say. Source: multiaugs D-9, and Semi_Human_Pose, where
+ * the number of patches turns joint cutout on.
+ */
+function readOldMeanings(raw: Record<string, unknown>): string[] {
+  const notes: string[] = [];
+  if (raw["CONS_RAND_AUG"] === true && raw["USE_RandAug_AUG"] === undefined) {
+    raw["USE_RandAug_AUG"] = true;
+    notes.push("CONS_RAND_AUG turns USE_RandAug_AUG on");
+  }
+  const patches = raw["MASK_JOINT_NUM"];
+  const chosen = AUGMENTATION_KEYS.some((name) => raw[name] !== undefined) || (raw["PROG_MODE"] ?? "") !== "";
+  if (typeof patches === "number" && patches > 0 && !chosen) {
+    raw["USE_JointCutout_AUG"] = true;
+    notes.push("MASK_JOINT_NUM without any USE_ key turns USE_JointCutout_AUG on");
+  }
+  return notes;
+}
+
+/** Values that do something else than one may expect of them. */
+function warnings(config: ResolvedConfig): string[] {
+  const { DATASET, TEST, SHARPEN_PRED } = config;
+  const lines: string[] = [];
+  if (DATASET.TRAIN_UNSUP_SET.includes("unlabel") && !DATASET.UNSUP_BBOX_FILE && !isSupervised(config)) {
+    lines.push(`DATASET.UNSUP_BBOX_FILE is not given: the unlabelled persons are those of TEST.COCO_BBOX_FILE (${TEST.COCO_BBOX_FILE})`);
+  }
+  if (SHARPEN_PRED && !isSupervised(config)) lines.push("SHARPEN_PRED leaves a loss near 1e-9, hardly a signal");
+  return lines;
+}
+
+/** Keys whose relative paths lie below DATA_DIR. Source: multiaugs §7.1. */
+const PATH_KEYS = [
+  ["OUTPUT_DIR"],
+  ["DATASET", "ROOT"],
+  ["DATASET", "UNSUP_BBOX_FILE"],
+  ["MODEL", "PRETRAINED"],
+  ["TEST", "COCO_BBOX_FILE"],
+  ["TEST", "MODEL_FILE"],
+] as const;
+
+/**
+ * Puts DATA_DIR before the paths and empties it, so that the stored configuration is complete without it; returns the
+ * names of the changed keys. Paths of the command line stay as given, all but OUTPUT_DIR.
+ */
+function prefixPaths(checked: Checked, fromCommandLine: ReadonlySet<string>): ReadonlySet<string> {
+  const changed = new Set<string>();
+  for (const path of checked.DATA_DIR === "" ? [] : PATH_KEYS) {
+    const name = path.join(".");
+    const holder: Record<string, unknown> = path.length === 1 ? checked : checked[path[0]];
+    const last = path[path.length - 1] as string;
+    const value = holder[last];
+    if (typeof value !== "string" || value === "" || isAbsolute(value) || (name !== "OUTPUT_DIR" && fromCommandLine.has(name))) continue;
+    holder[last] = join(checked.DATA_DIR, value);
+    changed.add(name);
+  }
+  checked.DATA_DIR = "";
+  return changed;
 }
 
 /**
@@ -227,9 +303,12 @@ function applyOverrides(
         where: `from ${COMMAND_LINE}`,
       });
     }
+    if (names.has(name)) {
+      throw new ConfigError({ code: "config/bad-override", message: `${name} is given twice`, fix: "leave one of them out", where: `from ${COMMAND_LINE}` });
+    }
     names.add(name);
     const parts = name.split(".");
-    const schema = schemaAt(name);
+    const schema = INERT_KEYS.includes(name) ? v.unknown() : schemaAt(name);
     if (!schema) {
       const above = schemaAt(parts.slice(0, -1).join(".")) ?? configSchema;
       problems.push({
@@ -284,7 +363,11 @@ function unknownKeys(
   for (const [name, value] of Object.entries(raw)) {
     const path = [...prefix, name];
     const child = Object.hasOwn(children, name) ? children[name] : undefined;
-    if (child === undefined)
+    const dotted = path.join(".");
+    if (child === undefined && INERT_KEYS.includes(dotted)) continue;
+    const inertBelow = INERT_KEYS.filter((inert) => inert.startsWith(`${dotted}.`)).map((inert) => inert.slice(dotted.length + 1));
+    if (child === undefined && inertBelow.length > 0 && isRecord(value)) problems.push(...unknownKeys(value, v.object(Object.fromEntries(inertBelow.map((inert) => [inert, v.unknown()]))), path));
+    else if (child === undefined)
       problems.push({
         code: "config/unknown-key",
         path,
@@ -297,15 +380,12 @@ function unknownKeys(
 }
 
 function unknownAdvice(path: readonly string[], siblings: readonly string[]): string {
-  const dotted = path.join(".");
   const name = path[path.length - 1] as string;
-  const foreign = Object.hasOwn(FOREIGN_KEYS, dotted) ? FOREIGN_KEYS[dotted] : undefined;
-  if (foreign !== undefined) return `; this release does not have it: ${foreign ? `${foreign}; ` : ""}leave it out`;
   const sibling = nearest(name, siblings);
   if (sibling) return `; did you mean ${[...path.slice(0, -1), sibling].join(".")}?`;
   const elsewhere = new Map(configKeys().map((key) => [key.name.split(".").pop() ?? "", key.name]));
   const similar = elsewhere.get(nearest(name, elsewhere.keys()) ?? "");
-  return similar ? `; did you mean ${similar}?` : `; known here: ${siblings.join(", ")}`;
+  return similar ? `; did you mean ${similar}?` : `; known here: ${siblings.slice(0, 12).join(", ")}${siblings.length > 12 ? ", ..." : ""}`;
 }
 
 function issueProblem(issue: v.BaseIssue<unknown>): Problem {
@@ -320,8 +400,15 @@ function issueProblem(issue: v.BaseIssue<unknown>): Problem {
   return {
     code: "config/wrong-value",
     path,
-    message: `expected ${expectation(issue, name)}, received ${describe(issue.input)}${hint}`,
+    message: `expected ${expectation(issue, name)}, received ${describe(issue.input)}${hint}${limitation(issue, name)}`,
   };
+}
+
+/** Why there is only one value: what the key's description says. */
+function limitation(issue: v.BaseIssue<unknown>, name: string): string {
+  const schema = issue.type === "literal" ? schemaAt(name) : undefined;
+  const description = schema && v.getDescription(unwrapped(schema));
+  return description ? `: ${description}` : "";
 }
 
 /** What the schema wanted, in words. */
@@ -352,9 +439,16 @@ function expectation(issue: v.BaseIssue<unknown>, name: string): string {
       return "a number";
     case "array":
       return "a list, for example [1, 2]";
+    case "union": {
+      const schema = schemaAt(name);
+      return `[${schema ? typeName(schema) : "a, b"}] or one number for both`;
+    }
     case "strict_tuple":
-    case "union":
-      return "[width, height] or one number for both";
+      return "[teacher, student]";
+    case "regex":
+      return expected;
+    case "min_length":
+      return "a list that is not empty";
     case "object": {
       const schema = schemaAt(name);
       const keys = Object.keys((schema && childrenOf(schema)) ?? {}).slice(0, 3);
@@ -397,7 +491,13 @@ function derive(checked: Checked): ResolvedConfig {
     NUM_DECONV_KERNELS: EXTRA.NUM_DECONV_KERNELS ?? Array.from({ length: layers }, () => 4 as const),
     HEATMAP_SIZE: EXTRA.HEATMAP_SIZE ?? [side(IMAGE_SIZE[0]), side(IMAGE_SIZE[1])],
   };
-  return { ...checked, MODEL: { ...checked.MODEL, EXTRA: { ...EXTRA, ...derived } } };
+  const OPTIONS = { ...PARITY_OPTIONS[checked.PARITY], ...given(checked.OPTIONS) };
+  return { ...checked, OPTIONS, MODEL: { ...checked.MODEL, EXTRA: { ...EXTRA, ...derived } } };
+}
+
+/** The entries that have a value. */
+function given<T extends object>(values: T): { [K in keyof T]-?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [K in keyof T]-?: NonNullable<T[K]> };
 }
 
 /** Rules between keys. */
@@ -427,12 +527,7 @@ function crossChecks(config: ResolvedConfig): Problem[] {
     if (given !== layers)
       refuse(`MODEL.EXTRA.${name}`, `expected ${layers} numbers (NUM_DECONV_LAYERS), received ${given}`);
   }
-  if (MODEL.NAME === "pose_cons" && !DATASET.TRAIN_DATASET.startsWith("mix_")) {
-    refuse(
-      "DATASET.TRAIN_DATASET",
-      `expected mix_coco_coco or mix_mpii_ai, because pose_cons needs unlabelled images, received ${DATASET.TRAIN_DATASET}`,
-    );
-  }
+  checkMethod(config, refuse);
   if (DATASET.TRAIN_UNSUP_SET.includes("unlabel") && !DATASET.UNSUP_BBOX_FILE && !TEST.COCO_BBOX_FILE) {
     refuse("DATASET.TRAIN_UNSUP_SET", "expected DATASET.UNSUP_BBOX_FILE beside it: the detections of this image set");
   }
@@ -534,12 +629,15 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-/** The folder of a run: OUTPUT_DIR/TRAIN_DATASET/NAME_LAYERS (NAME_wCHANNELS for HRNet)/<name of the configuration file>. */
-export function runFolder(loaded: Pick<LoadedConfig, "config" | "path">): string {
-  const { OUTPUT_DIR, DATASET, MODEL } = loaded.config;
-  const stem = basename(loaded.path, extname(loaded.path));
-  const size = backboneOf(MODEL) === "hrnet" ? `w${MODEL.EXTRA.STAGE2.NUM_CHANNELS[0]}` : String(MODEL.EXTRA.NUM_LAYERS);
-  return join(OUTPUT_DIR, DATASET.TRAIN_DATASET, `${MODEL.NAME}_${size}`, stem);
+/**
+ * The folder of a run below OUTPUT_DIR or LOG_DIR: TRAIN_DATASET[_HYBRID_JOINTS_TYPE]/NAME_LAYERS (for HRNet the channels
+ * of its finest branch)/<name of the configuration file>[_EXP_SUB_NAME]. Source: multiaugs §6.3.
+ */
+export function runFolder({ config, path }: Pick<LoadedConfig, "config" | "path">, root = config.OUTPUT_DIR): string {
+  const { DATASET, MODEL, EXP_SUB_NAME } = config;
+  const joined = (...parts: readonly string[]) => parts.filter((part) => part !== "").join("_");
+  const size = backboneOf(MODEL) === "hrnet" ? MODEL.EXTRA.STAGE2.NUM_CHANNELS[0] : MODEL.EXTRA.NUM_LAYERS;
+  return join(root, joined(DATASET.TRAIN_DATASET, DATASET.HYBRID_JOINTS_TYPE), `${MODEL.NAME}_${size}`, joined(basename(path, extname(path)), EXP_SUB_NAME));
 }
 
 /**
@@ -557,10 +655,7 @@ export function renderConfig(loaded: LoadedConfig): string {
         rows.push({ text: `${indent}${name}:`, origin: "" });
         walk(child, path);
       } else {
-        const scalar = Array.isArray(child)
-          ? `[${child.join(", ")}]`
-          : stringify(child, { version: "1.1", lineWidth: 0 }).trimEnd();
-        rows.push({ text: `${indent}${name}: ${scalar}`, origin: loaded.origins.get(path.join(".")) ?? "default" });
+        rows.push({ text: `${indent}${name}: ${flowText(child)}`, origin: loaded.origins.get(path.join(".")) ?? "default" });
       }
     }
   };
@@ -568,6 +663,12 @@ export function renderConfig(loaded: LoadedConfig): string {
   const width = Math.min(48, Math.max(...rows.map(({ text }) => text.length)));
   const lines = rows.map(({ text, origin }) => (origin ? `${text.padEnd(width)}  # ${origin}` : text));
   return `# Every value of this run and where it came from.\n${lines.join("\n")}\n`;
+}
+
+/** A value on one line. */
+function flowText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flowText).join(", ")}]`;
+  return stringify(value, { version: "1.1", lineWidth: 0 }).trimEnd();
 }
 
 /** A key whose value differs between two configurations. */

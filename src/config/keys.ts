@@ -24,7 +24,7 @@ function hasEntries(schema: AnySchema): schema is v.GenericSchema & { entries: v
 
 /** The schemas of the keys below this one; undefined for a key that holds a value. */
 export function childrenOf(schema: v.GenericSchema): Readonly<Record<string, v.GenericSchema>> | undefined {
-  const inner = isOptional(schema) ? schema.wrapped : schema;
+  const inner = unwrapped(schema);
   return hasEntries(inner) ? (inner.entries as Record<string, v.GenericSchema>) : undefined;
 }
 
@@ -38,9 +38,14 @@ export function schemaAt(name: string): v.GenericSchema | undefined {
   return schema;
 }
 
+/** The schema of the values of a key that may be left out. */
+export function unwrapped(schema: v.GenericSchema): v.GenericSchema {
+  return isOptional(schema) ? schema.wrapped : schema;
+}
+
 /** What a key's values are, in words. */
 export function typeName(schema: v.GenericSchema): string {
-  const inner: AnySchema = isOptional(schema) ? schema.wrapped : schema;
+  const inner: AnySchema = unwrapped(schema);
   const { expects } = inner;
   switch (inner.type) {
     case "boolean":
@@ -52,7 +57,7 @@ export function typeName(schema: v.GenericSchema): string {
     case "array":
       return "list";
     case "union":
-      return "width, height";
+      return v.getTitle(inner) ?? inner.expects;
     default:
       return expects.replaceAll('"', "").replace(/^\((.*)\)$/, "$1");
   }
@@ -68,10 +73,9 @@ export function configKeys(): ConfigKey[] {
         walk(child, name);
         continue;
       }
-      const wrapped = isOptional(child) ? child.wrapped : child;
       const fallback =
         isOptional(child) && child.default !== undefined ? JSON.stringify(child.default).replaceAll(",", ", ") : "";
-      keys.push({ name, type: typeName(child), fallback, description: v.getDescription(wrapped) ?? "" });
+      keys.push({ name, type: typeName(child), fallback, description: v.getDescription(unwrapped(child)) ?? "" });
     }
   };
   walk(configSchema, "");

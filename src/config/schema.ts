@@ -1,41 +1,10 @@
 /**
  * Every configuration key of this release: its type, default and meaning. The names and meanings are those of
- * MultiAugs; a key that nothing reads does not belong here.
+ * MultiAugs; a key that nothing reads does not belong here but into INERT_KEYS.
  */
 import * as v from "valibot";
-
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
-const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-const nonNegative = v.pipe(v.number(), v.finite(), v.minValue(0));
-const aboveZero = v.pipe(v.number(), v.finite(), v.gtValue(0));
-
-/** [width, height] in px; one number means a square. */
-const size = v.pipe(
-  v.union([positive, v.strictTuple([positive, positive])]),
-  v.transform((value): readonly [width: number, height: number] =>
-    typeof value === "number" ? [value, value] : value,
-  ),
-);
-
-/** A key with a default. */
-function key<const S extends v.GenericSchema, const D extends v.InferInput<S>>(
-  schema: S,
-  fallback: D,
-  description: string,
-) {
-  return v.optional(v.pipe(schema, v.description(description)), fallback);
-}
-
-/** A key without a default: absent is a meaning of its own. */
-function absentable<const S extends v.GenericSchema>(schema: S, description: string) {
-  return v.optional(v.pipe(schema, v.description(description)));
-}
-
-/** A section; left out, all its defaults apply. */
-function section<const E extends v.ObjectEntries>(entries: E) {
-  return v.optional(v.object(entries), {} as v.InferInput<v.ObjectSchema<E, undefined>>);
-}
+import { aboveZero, absentable, count, key, nonNegative, positive, section, share, size } from "./key.ts";
+import { methodKeys } from "./method_keys.ts";
 
 /** One stage of HRNet; the number is how many branches it has. */
 function stage(branches: number) {
@@ -74,6 +43,7 @@ const extra = section({
     v.array(v.picklist([2, 3, 4])),
     "their kernel sizes, one number each; 4 each where absent",
   ),
+  TARGET_TYPE: key(v.literal("gaussian"), "gaussian", "targets are Gaussians"),
   FINAL_CONV_KERNEL: key(v.picklist([1, 3]), 1, "kernel size of the convolution that makes the heatmaps"),
   HEATMAP_SIZE: absentable(
     size,
@@ -89,11 +59,15 @@ const extra = section({
 
 const model = section({
   NAME: key(
-    v.picklist(["pose_resnet", "pose_hrnet", "pose_cons"]),
+    v.picklist(["pose_resnet", "pose_hrnet", "pose_cons", "pose_dual", "pose_sspcm"]),
     "pose_resnet",
-    "pose_resnet, pose_hrnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images",
+    "pose_resnet, pose_hrnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images; pose_dual: two that teach each other; pose_sspcm: these and a third, taught by corrected pseudo labels",
   ),
-  BACKBONE: key(v.picklist(["resnet", "hrnet"]), "resnet", "network of pose_cons: a ResNet with deconvolutions, or HRNet with EXTRA.STAGE2 to 4"),
+  BACKBONE: key(v.picklist(["resnet", "hrnet"]), "resnet", "networks of pose_cons, pose_dual and pose_sspcm: a ResNet with deconvolutions, or HRNet with EXTRA.STAGE2 to 4"),
+  STYLE: key(v.literal("pytorch"), "pytorch", "the bottleneck has its stride in the 3x3 convolution"),
+  PRM: key(v.literal(false), false, "the refine module is not available"),
+  GROUPS: key(v.literal(1), 1, "grouped residual blocks are not available"),
+  WIDTH_PER_GROUP: key(v.literal(64), 64, "grouped residual blocks are not available"),
   NUM_JOINTS: key(v.picklist([14, 16, 17, 24]), 24, "24: the union skeleton; 17: COCO's joints, 16: MPII's, 14: those of the data set (AI Challenger, CrowdPose, LSP)"),
   IMAGE_SIZE: key(size, [256, 256], "width and height of the network's input in px, multiples of 32 (16 for NUM_LAYERS 8)"),
   INIT_WEIGHTS: key(
@@ -168,6 +142,7 @@ const dataset = section({
   ),
   PROB_HALF_BODY: key(share, 0, "chance to crop to the upper or lower body"),
   NUM_JOINTS_HALF_BODY: key(count, 8, "crop to half a body only when more joints than this are labelled"),
+  HYBRID_JOINTS_TYPE: key(v.string(), "", "appended to TRAIN_DATASET in the name of the run's folder"),
   SKIP_CORRUPT: key(
     v.boolean(),
     false,
@@ -188,7 +163,7 @@ const train = section({
   OPTIMIZER: key(v.picklist(["adam", "sgd", "rmsprop"]), "adam", "the optimiser"),
   MOMENTUM: key(nonNegative, 0.9, "momentum of sgd; adam and rmsprop do not read it"),
   NESTEROV: key(v.boolean(), false, "Nesterov's momentum for sgd"),
-  WD: key(nonNegative, 0, "L2 weight decay; the published runs train without, whatever their files say"),
+  WD: key(nonNegative, 1e-4, "L2 weight decay of sgd and rmsprop; of adam only with OPTIONS.ADAM_WEIGHT_DECAY"),
   BEGIN_EPOCH: key(count, 0, "number of the first epoch"),
   END_EPOCH: key(positive, 140, "number after the last epoch"),
   BATCH_SIZE: key(positive, 32, "labelled persons in a step, and as many unlabelled ones"),
@@ -218,6 +193,7 @@ const testing = section({
   SOFT_NMS: key(v.boolean(), false, "keep up to 20 persons of an image, near-duplicates last, instead of dropping them"),
   OKS_THRE: key(share, 0.5, "drop a person whose OKS with a better one of the image exceeds this"),
   IN_VIS_THRE: key(v.number(), 0, "keypoints with scores above this count for a person's score"),
+  SAVE_RESULT: key(v.boolean(), true, "write the results files of a validation"),
   MODEL_FILE: key(v.string(), "", "weights for valid; empty: the best of the output folder"),
 });
 
@@ -228,10 +204,10 @@ export const configSchema = v.object({
   LOSS: loss,
   TRAIN: train,
   TEST: testing,
-  UNSUP_TRANSFORM: key(v.boolean(), true, "warp the student's view by a second random affine"),
-  USE_JointCutout_AUG: key(v.boolean(), false, "hide patches at joints of the student's view"),
-  MASK_JOINT_NUM: key(positive, 5, "patches per image for USE_JointCutout_AUG"),
+  ...methodKeys,
   OUTPUT_DIR: key(v.pipe(v.string(), v.nonEmpty()), "output", "folder for checkpoints, logs and figures"),
+  LOG_DIR: key(v.string(), "", "folder for TensorBoard's files; empty: the run's folder"),
+  DATA_DIR: key(v.string(), "", "put before relative paths of the file: DATASET.ROOT, OUTPUT_DIR, MODEL.PRETRAINED, TEST.MODEL_FILE and detection files"),
   PRINT_FREQ: key(positive, 20, "steps between two lines of the log"),
   SEED: key(count, 1314, "seed of all random draws of a run"),
   PRECISION: key(
@@ -242,28 +218,27 @@ export const configSchema = v.object({
   WORKERS: key(positive, 4, "batches that are prepared ahead"),
 });
 
-/** Keys of MultiAugs that this release does not have, with what to do about them; "" stands for "leave it out". */
-export const FOREIGN_KEYS: Readonly<Record<string, string>> = {
-  METHOD: "choose the method by MODEL.NAME (pose_resnet and pose_hrnet are supervised)",
-  GPUS: "the device is chosen by the ADAPTER environment variable",
-  LOCAL_RANK: "",
-  CUDNN: "",
-  DEBUG: "",
-  LOG_DIR: "logs are written into OUTPUT_DIR",
-  DATA_DIR: "give the whole path in DATASET.ROOT",
-  EXP_SUB_NAME: "choose another OUTPUT_DIR",
-  CONS_RAND_AUG: "",
-  RAND_MAGNITUDE: "",
-  "MODEL.STYLE": "the bottleneck has its stride in the 3x3 convolution",
-  "MODEL.EXTRA.TARGET_TYPE": "targets are Gaussians",
-  "TRAIN.GAMMA1": "",
-  "TRAIN.GAMMA2": "",
-  "TRAIN.SHUFFLE": "training data are always shuffled",
-  "TRAIN.CHECKPOINT": "",
-  "TEST.BBOX_THRE": "",
-  "TEST.NMS_THRE": "",
-  "TEST.SAVE_RESULT": "results are always written",
-};
+/** Keys of MultiAugs and Semi_Human_Pose that have no effect here, and mostly none there; a file may hold them. */
+export const INERT_KEYS: readonly string[] = [
+  "LOCAL_RANK",
+  "GPUS",
+  "CUDNN.BENCHMARK",
+  "CUDNN.DETERMINISTIC",
+  "CUDNN.ENABLED",
+  "MODEL.TCH_PRETRAINED",
+  "MODEL.SEG_PRETRAINED",
+  "MODEL.EXTRA.STEM_INPLANES",
+  "DATASET.PSEUDO_ANNO",
+  "DATASET.AI_ROOT",
+  "DATASET.BOX_THRE",
+  "DATASET.SCORE_THRE",
+  "TRAIN.GAMMA1",
+  "TRAIN.GAMMA2",
+  "TRAIN.SHUFFLE",
+  "TRAIN.CHECKPOINT",
+  "TEST.BBOX_THRE",
+  "TEST.NMS_THRE",
+];
 
 /**
  * Keys that may differ when a run is continued: they change neither the numbers of a step nor the order of the data.
@@ -271,10 +246,15 @@ export const FOREIGN_KEYS: Readonly<Record<string, string>> = {
  */
 export const FREE_ON_RESUME: readonly string[] = [
   "OUTPUT_DIR",
+  "LOG_DIR",
+  "EXP_SUB_NAME",
+  "SAVE_INTER",
+  "DEBUG.",
   "PRINT_FREQ",
   "WORKERS",
   "MODEL.PRETRAINED",
   "DATASET.ROOT",
+  "DATASET.HYBRID_JOINTS_TYPE",
   "DATASET.TRAIN_ANNOTATIONS",
   "DATASET.TRAIN_IMAGES",
   "DATASET.DATA_FORMAT",

@@ -17,6 +17,7 @@ import { Rmsprop } from "../optim/rmsprop.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
 import { multiStepSchedule } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
+import { requireAvailable } from "./availability.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { debugModes, StepDebugger } from "./debug.ts";
 import { labelledJoints, openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
@@ -54,16 +55,16 @@ function buildMethod(network: PoseNetwork, { config, source, scaler }: { config:
             scaleFactor: DATASET.SCALE_FACTOR,
             rotationFactor: DATASET.ROT_FACTOR,
             jointCutouts: config.USE_JointCutout_AUG ? config.MASK_JOINT_NUM : 0,
-            // PARITY: boxes are drawn at all channels, those without labels too (multiaugs D-3).
-            cutoutPool: Array.from({ length: MODEL.NUM_JOINTS }, (_, joint) => joint),
-            swapLimits: true,
+            cutoutPool: config.OPTIONS.JOINT_POOL === "labelled" ? labelledJoints(config) : Array.from({ length: MODEL.NUM_JOINTS }, (_, joint) => joint),
+            swapLimits: config.OPTIONS.SWAP_CUT_LIMITS,
           },
         }),
   });
 }
 
-function buildOptimiser(gpu: Gpu, arenas: OptimiserArenas, { TRAIN }: ResolvedConfig): Optimiser {
-  const weightDecay = TRAIN.WD;
+function buildOptimiser(gpu: Gpu, arenas: OptimiserArenas, { TRAIN, OPTIONS }: ResolvedConfig): Optimiser {
+  // PARITY: the original gives its weight decay to sgd alone (multiaugs D-7).
+  const weightDecay = TRAIN.OPTIMIZER === "adam" && !OPTIONS.ADAM_WEIGHT_DECAY ? 0 : TRAIN.WD;
   if (TRAIN.OPTIMIZER === "sgd") return new Sgd(gpu, arenas, { weightDecay, momentum: TRAIN.MOMENTUM, nesterov: TRAIN.NESTEROV });
   if (TRAIN.OPTIMIZER === "rmsprop") return new Rmsprop(gpu, arenas, { weightDecay });
   return new Adam(gpu, arenas, { weightDecay });
@@ -83,9 +84,11 @@ function diverged(name: string, value: number, { step, mixed }: { step: number; 
 export async function runTraining({ loaded, folder, resume, stop }: TrainRequest): Promise<TrainOutcome> {
   const { config } = loaded;
   const { TRAIN, TEST, MODEL } = config;
+  requireAvailable(config);
   const debug = debugModes(process.env["LIMBER_DEBUG"]);
   const log = new RunLog({ linePeriod: config.PRINT_FREQ, file: join(folder, "train.log") });
   const say = (text: string) => log.line(text);
+  for (const note of loaded.notes) say(`note      ${note}`);
   await mkdir(folder, { recursive: true });
   await prepareData(config, say);
 

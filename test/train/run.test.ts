@@ -188,7 +188,7 @@ test("HRNet trains by PoseCons and supervised, is validated and predicts, all by
     const { code, errors } = await project.run(["train", "--cfg", "tiny.yaml", ...overrides]);
     expect(errors).not.toContain("error");
     expect(code).toBe(0);
-    const folder = join(project.folder, "hrnet", "mix_coco_coco", `${name}_w4`, "tiny");
+    const folder = join(project.folder, "hrnet", "mix_coco_coco", `${name}_4`, "tiny");
     expect(readFileSync(join(folder, "train.log"), "utf8")).toContain("HRNet-W4");
     const valid = await project.run(["valid", "--cfg", "tiny.yaml", ...overrides, "--model-file", join(folder, "latest.json")]);
     expect(valid.output).toContain("HRNet-W4");

@@ -15,6 +15,8 @@ export const STREAM = {
   synthetic: 7,
   dropout: 8,
   memoryPlan: 9,
+  augment: 10,
+  teacherGeometry: 11,
 } as const;
 
 /** Four words of pcg4d for the four words of a counter; all unsigned 32-bit. */

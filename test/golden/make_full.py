@@ -75,10 +75,15 @@ def stages(c):
     return [(m, Basic, [4] * b, [c * 2**i for i in range(b)]) for m, b in [(1, 2), (4, 3), (3, 4)]]
 
 
-CROWD_LIMBS = [(i, (i + 1) % 14) for i in range(14)]
+def ring(joints):
+    """As many limbs as joints."""
+    return [(i, (i + 1) % joints) for i in range(joints)]
+
 
 CASES = {
     "pose_resnet18": lambda: (PoseResNet(Basic, [2, 2, 2, 2], 64, [256] * 3, 24), 128, 96),
+    "pose_resnet34": lambda: (PoseResNet(Basic, [3, 4, 6, 3], 64, [256] * 3, 16), 128, 96),
+    "pose_resnet152": lambda: (PoseResNet(Bottleneck, [3, 8, 36, 3], 64, [256] * 3, 14), 128, 96),
     "pose_resnet101": lambda: (PoseResNet(Bottleneck, [3, 4, 23, 3], 64, [256] * 3, 17), 128, 96),
     "pose_resnet50": lambda: (PoseResNet(Bottleneck, [3, 4, 6, 3], 64, [256] * 3, 17), 256, 192),
     "hrnet_w32": lambda: (n.PoseHRNet(64, stages(32), 17), 256, 192),
@@ -87,7 +92,10 @@ CASES = {
     "hourglass8": lambda: (n.Hourglass(64, 256, 8, 1, 4, 16), 128, 128),
     "higher_hrnet_w32": lambda: (n.HigherHRNet(64, stages(32), 17, [(32, 4, True)], [17, 0]), 128, 128),
     "higher_hrnet_w48": lambda: (n.HigherHRNet(64, stages(48), 14, [(48, 4, True)], [14, 0]), 128, 128),
-    "rsgnet_w32": lambda: (n.RSGNet(64, stages(32), 14, CROWD_LIMBS, (96, 128), 600), 128, 96),
+    "rsgnet_w32": lambda: (n.RSGNet(64, stages(32), 14, ring(14), (96, 128), 600), 128, 96),
+    "rsgnet_w48": lambda: (n.RSGNet(64, stages(48), 17, ring(17), (96, 128), 600), 128, 96),
+    "part_generator18": lambda: (n.PartGenerator(64, 25, 128, Basic, [2, 2, 2, 2]), 256, 192),
+    "part_generator50": lambda: (n.PartGenerator(64, 25, 128, Bottleneck, [3, 4, 6, 3]), 256, 192),
 }
 
 

@@ -281,17 +281,20 @@ class RSGNet(HRNet):
 
 
 class PartGenerator(nn.Module):
-    """A ResNet of four basic blocks and the grouped head; outputs are the choices and the maps made of them."""
+    """A ResNet (of four basic blocks where nothing else is said) and the grouped head; outputs are the choices and the maps made of them."""
 
-    def __init__(self, width, categories, hidden):
+    def __init__(self, width, categories, hidden, block=Basic, blocks=(1, 1, 1, 1)):
         super().__init__()
         self.trunk = nn.Module()
         self.trunk.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.trunk.bn1 = nn.BatchNorm2d(width)
         cin = width
-        for stage in range(4):
-            setattr(self.trunk, f"layer{stage + 1}", nn.Sequential(Basic(cin, width * 2**stage, 1 + (stage > 0))))
-            cin = width * 2**stage
+        for stage, count in enumerate(blocks):
+            layers = []
+            for i in range(count):
+                layers.append(block(cin, width * 2**stage, 1 + (stage > 0 and i == 0)))
+                cin = width * 2**stage * block.expansion
+            setattr(self.trunk, f"layer{stage + 1}", nn.Sequential(*layers))
         grouped = nn.Conv2d(hidden * categories, 3 * categories, 1, groups=categories)
         self.fc_locs = nn.Sequential(nn.Conv2d(cin, hidden * categories, 1), nn.ReLU(), grouped, nn.Sigmoid())
 

@@ -7,6 +7,7 @@ import { openDevice } from "../../src/gpu/device.ts";
 import { HigherHrnet } from "../../src/models/higher_hrnet.ts";
 import { StackedHourglass } from "../../src/models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
+import { PartGenerator, partTransforms } from "../../src/models/part_generator.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { Rsgnet } from "../../src/models/rsgnet.ts";
 import { EVALUATION, type Pass } from "../../src/nn/layers.ts";
@@ -31,10 +32,10 @@ interface Case {
 const BATCH = 2;
 
 /** RSGNet's outputs with a relation target that the golden script computes too. */
-function rsgnet(): ReturnType<Case["build"]> {
+function rsgnet(joints: number, width: number): ReturnType<Case["build"]> {
   const places = 24 * 32;
-  const limbs = Array.from({ length: 14 }, (_, i) => [i, (i + 1) % 14] as const);
-  const network = new Rsgnet({ joints: 14, limbs, inputSize: [96, 128], stages: hrnetStages(32), upScale: 2 });
+  const limbs = Array.from({ length: joints }, (_, i) => [i, (i + 1) % joints] as const);
+  const network = new Rsgnet({ joints, limbs, inputSize: [96, 128], stages: hrnetStages(width), upScale: 2 });
   const { store } = network;
   const relationTarget = store.declareConstant({
     name: "relation target",
@@ -50,8 +51,22 @@ function rsgnet(): ReturnType<Case["build"]> {
   };
 }
 
+/** The generator's choices and transforms as images of one pixel. */
+function generator(depth: 18 | 50): ReturnType<Case["build"]> {
+  const network = new PartGenerator({ depth });
+  return {
+    store: network.store,
+    heatmaps(x, pass) {
+      const u = network.forward(x, pass);
+      return [reshape(u, [BATCH, 1, 1, 75]), reshape(partTransforms(u), [BATCH, 1, 1, 150])];
+    },
+  };
+}
+
 const CASES: Record<string, Case> = {
   pose_resnet18: { height: 128, width: 96, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 18, joints: 24 }) },
+  pose_resnet34: { height: 128, width: 96, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 34, joints: 16 }) },
+  pose_resnet152: { height: 128, width: 96, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 152, joints: 14 }) },
   pose_resnet101: { height: 128, width: 96, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 101, joints: 17 }) },
   pose_resnet50: { height: 256, width: 192, pooled: /^(conv1|bn1)/, build: () => new PoseResnet({ depth: 50, joints: 17 }) },
   hrnet_w32: { height: 256, width: 192, build: () => new PoseHrnet({ joints: 17, stages: hrnetStages(32) }) },
@@ -60,7 +75,10 @@ const CASES: Record<string, Case> = {
   hourglass8: { height: 128, width: 128, pooled: /./, build: () => new StackedHourglass({ joints: 16, stacks: 8 }) },
   higher_hrnet_w32: { height: 128, width: 128, build: () => new HigherHrnet({ joints: 17, stages: hrnetStages(32) }) },
   higher_hrnet_w48: { height: 128, width: 128, build: () => new HigherHrnet({ joints: 14, stages: hrnetStages(48) }) },
-  rsgnet_w32: { height: 128, width: 96, build: rsgnet },
+  rsgnet_w32: { height: 128, width: 96, build: () => rsgnet(14, 32) },
+  rsgnet_w48: { height: 128, width: 96, build: () => rsgnet(17, 48) },
+  part_generator18: { height: 256, width: 192, pooled: /^trunk\.(conv1|bn1)/, build: () => generator(18) },
+  part_generator50: { height: 256, width: 192, pooled: /^trunk\.(conv1|bn1)/, build: () => generator(50) },
 };
 
 /** In [-1, 1): a mixed 32-bit hash of the place and FNV-1a of the name; `numbers` of test/golden/make_full.py. */

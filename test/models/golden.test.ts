@@ -102,16 +102,32 @@ for (const [name, facts] of [
   });
 }
 
-test("parameter counts and state entries are the published ones", () => {
-  const counts = { 18: 15_376_721, 34: 25_484_881, 50: 33_999_697, 101: 52_991_825, 152: 68_635_473 } as const;
+test("PoseResNet has the published numbers of parameters for every number of joints, of buffers and state entries", () => {
+  const counts = {
+    18: { 17: 15_376_721, 16: 15_376_464, 14: 15_375_950, 24: 15_378_520 },
+    34: { 17: 25_484_881, 16: 25_484_624, 14: 25_484_110, 24: 25_486_680 },
+    50: { 17: 33_999_697, 16: 33_999_440, 14: 33_998_926, 24: 34_001_496 },
+    101: { 17: 52_991_825, 16: 52_991_568, 14: 52_991_054, 24: 52_993_624 },
+    152: { 17: 68_635_473, 16: 68_635_216, 14: 68_634_702, 24: 68_637_272 },
+  } as const;
   const entries = { 18: 140, 34: 236, 50: 338, 101: 644, 152: 950 } as const;
+  const buffers = { 18: 11_159, 34: 18_599, 50: 54_712, 101: 106_987, 152: 153_118 } as const;
   for (const depth of [18, 34, 50, 101, 152] as const) {
-    const { store } = new PoseResnet({ depth, joints: 17 });
-    expect(store.parameterCount).toBe(counts[depth]);
-    expect(store.declarations.length + 3 * store.statisticsDeclarations.length).toBe(entries[depth]);
+    for (const [joints, count] of Object.entries(counts[depth])) {
+      const { store } = new PoseResnet({ depth, joints: Number(joints) });
+      expect(store.parameterCount, `PoseResNet-${depth}, ${joints} joints`).toBe(count);
+      expect(store.declarations.length + 3 * store.statisticsDeclarations.length).toBe(entries[depth]);
+      expect(store.statisticsDeclarations.reduce((total, { channels }) => total + 2 * channels + 1, 0)).toBe(buffers[depth]);
+    }
   }
-  expect(new PoseResnet({ depth: 18, joints: 24 }).store.parameterCount).toBe(15_378_520);
   expect(new PoseResnet({ depth: 50, joints: 17, deconvBias: true }).store.parameterCount).toBe(34_000_465);
   expect(new PoseResnet({ depth: 50, joints: 17, deconvKernels: [3, 3, 3], finalKernel: 3 }).store.parameterCount).toBe(29_446_993);
   expect(new PoseResnet({ depth: 50, joints: 17, deconvKernels: [2, 2, 2] }).store.parameterCount).toBe(26_135_377);
+});
+
+test("two ResNet-18 networks of 24 joints in one store are the published pair", () => {
+  const store = new ParameterStore();
+  for (const prefix of ["resnet.", "resnet2."]) new PoseResnet({ depth: 18, joints: 24, store, prefix });
+  expect(store.parameterCount).toBe(30_757_040);
+  expect(store.declarations.length + 3 * store.statisticsDeclarations.length).toBe(280);
 });

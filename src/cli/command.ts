@@ -7,14 +7,18 @@ import { ConfigError } from "../error.ts";
 
 /** One flag, for example `--cfg FILE`. */
 export interface Flag {
-  /** A text takes a value, a switch does not. */
-  readonly type: "text" | "switch";
+  /** A text takes a value, a switch does not; a list takes all that follow up to the next flag or KEY=VALUE. */
+  readonly type: "text" | "switch" | "list";
   readonly description: string;
   /** What stands for the value in the help text. */
   readonly hint?: string;
   readonly required?: boolean;
   /** A text flag that may be given several times. */
   readonly repeat?: boolean;
+  /** Configuration keys that the flag stands for: KEY takes the flag's value, KEY=VALUE is set where the flag is given. */
+  readonly sets?: readonly string[];
+  /** Why a given value cannot be; undefined where it can. */
+  readonly refuse?: (value: string) => string | undefined;
 }
 
 export type Flags = Readonly<Record<string, Flag>>;
@@ -23,7 +27,7 @@ export type Flags = Readonly<Record<string, Flag>>;
 export type FlagValues<F extends Flags> = {
   readonly [K in keyof F]: F[K] extends { type: "switch" }
     ? boolean
-    : F[K] extends { repeat: true }
+    : F[K] extends { repeat: true } | { type: "list" }
       ? readonly string[]
       : F[K] extends { required: true }
         ? string
@@ -84,7 +88,7 @@ export function parseFlags<F extends Flags>(
     options: Object.fromEntries(
       Object.entries(flags).map(([name, { type }]) => [
         name,
-        { type: type === "text" ? "string" : "boolean" } as const,
+        { type: type === "switch" ? "boolean" : "string" } as const,
       ]),
     ),
     strict: false,
@@ -94,14 +98,20 @@ export function parseFlags<F extends Flags>(
   const texts = new Map<string, string[]>();
   const switches = new Set<string>();
   const rest: string[] = [];
+  /** The list that arguments belong to. */
+  let list: string[] | undefined;
   for (const token of tokens) {
     if (token.kind === "positional") {
-      if (!facts.rest) throw wrong(facts, `unexpected argument "${token.value}"`);
-      rest.push(token.value);
+      if (list && !token.value.includes("=")) list.push(token.value);
+      else if (!facts.rest) throw wrong(facts, `unexpected argument "${token.value}"`);
+      else rest.push(token.value);
     } else if (token.kind === "option") {
       const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
       if (!flag || !token.rawName.startsWith("--"))
         throw wrong(facts, `unknown flag ${token.rawName}${flagAdvice(token.name, flags)}`);
+      list = undefined;
+      const refusal = flag.refuse?.(token.value ?? "");
+      if (refusal !== undefined) throw wrong(facts, `${token.rawName}${token.value === undefined ? "" : ` ${token.value}`} is not available: ${refusal}`);
       if (flag.type === "switch") {
         if (token.value !== undefined) throw wrong(facts, `${token.rawName} takes no value, received "${token.value}"`);
         switches.add(token.name);
@@ -113,14 +123,16 @@ export function parseFlags<F extends Flags>(
       const given = texts.get(token.name) ?? [];
       if (given.length > 0 && !flag.repeat)
         throw wrong(facts, `${token.rawName} is given twice: "${given[0]}" and "${token.value}"`);
-      texts.set(token.name, [...given, token.value]);
+      const now = [...given, token.value];
+      texts.set(token.name, now);
+      if (flag.type === "list") list = now;
     }
   }
   const values: Record<string, boolean | string | readonly string[] | undefined> = {};
   for (const [name, flag] of Object.entries(flags)) {
     const given = texts.get(name) ?? [];
     if (flag.required && given.length === 0) throw wrong(facts, `--${name} ${flag.hint ?? ""} is missing`);
-    values[name] = flag.type === "switch" ? switches.has(name) : flag.repeat ? given : given[0];
+    values[name] = flag.type === "switch" ? switches.has(name) : flag.repeat || flag.type === "list" ? given : given[0];
   }
   return { values: values as FlagValues<F>, rest };
 }

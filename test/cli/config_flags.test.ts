@@ -1,0 +1,124 @@
+import { describe, expect, test } from "bun:test";
+import { parseFlags } from "../../src/cli/command.ts";
+import { flagOverrides, TRAINING_FLAGS } from "../../src/cli/config_flags.ts";
+import { parseConfig, type ResolvedConfig } from "../../src/config/config.ts";
+import { ConfigError } from "../../src/error.ts";
+
+const FACTS = { name: "train", flags: TRAINING_FLAGS, rest: { name: "KEY=VALUE", description: "" } } as const;
+
+/** A file in which nothing is at its default. */
+const FILE = `
+MODEL: {NAME: pose_cons}
+DATASET: {TRAIN_DATASET: mix_coco_coco, TRAIN_LEN: 7}
+TRAIN: {LR: 0.5, LR_STEP: [3, 4], END_EPOCH: 9, BATCH_SIZE: 6, RESUME: true}
+USE_Cutout_AUG: true
+MULTI_AUGS: true
+CONF_THRESH: 0.25
+REPEAT_TIMES: 4
+EXP_SUB_NAME: file
+PRINT_FREQ: 11
+DEBUG: {DEBUG: true}
+`;
+
+function train(args: readonly string[], file = FILE) {
+  const { values, rest } = parseFlags(FACTS, args);
+  return parseConfig(file, { path: "a.yaml", overrides: [...flagOverrides(TRAINING_FLAGS, values), ...rest] });
+}
+
+function refusal(args: readonly string[]): string {
+  try {
+    train(args);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).toText();
+  }
+  throw new Error("accepted");
+}
+
+describe("flags of train.py", () => {
+  // Each flag, and what of the configuration it changes; nothing else may change.
+  const cases: [string[], Partial<Record<string, unknown>>][] = [
+    [[], {}],
+    [["--modelDir", "out"], { OUTPUT_DIR: "out" }],
+    [["--logDir", "logs"], { LOG_DIR: "logs" }],
+    [["--dataDir", "/d"], { "DATASET.ROOT": "/d/data", OUTPUT_DIR: "/d/output" }],
+    [["--data-format", "zip"], { "DATASET.DATA_FORMAT": "zip" }],
+    [["--workers", "2"], { WORKERS: 2 }],
+    [["--frequent", "7"], { PRINT_FREQ: 7 }],
+    [["--exp_subname", "12"], { EXP_SUB_NAME: "12" }],
+    [["--NoDebug", "x", "SEED=2"], { "TEST.SAVE_RESULT": false, "DEBUG.DEBUG": false, SEED: 2 }],
+    [["--gpus", "0"], {}],
+    [["--num_gpus", "1"], {}],
+    [["--pretrained_model", "w.pth"], { "MODEL.PRETRAINED": "w.pth" }],
+    [["--batch_size", "64"], { "TRAIN.BATCH_SIZE": 64 }],
+    [["--epochs", "30"], { "TRAIN.END_EPOCH": 30 }],
+    [["--lr", "1e-4"], { "TRAIN.LR": 1e-4 }],
+    [["--lr_steps", "20", "25", "--lr", "0.1"], { "TRAIN.LR_STEP": [20, 25], "TRAIN.LR": 0.1 }],
+    [["--lr_steps", "20", "25", "SEED=3"], { "TRAIN.LR_STEP": [20, 25], SEED: 3 }],
+    [["--lr_steps=5"], { "TRAIN.LR_STEP": [5] }],
+    [["--train_len", "-1"], { "DATASET.TRAIN_LEN": -1 }],
+    [["--ra_aug"], { USE_RandAug_AUG: true }],
+    [["--ta_aug"], { USE_TrivialAug_AUG: true }],
+    [["--yocora_aug"], { USE_YOCORA_AUG: true }],
+    [["--yocota_aug"], { USE_YOCOTA_AUG: true }],
+    [["--jc_aug"], { USE_JointCutout_AUG: true }],
+    [["--jo_aug"], { USE_JointCutMix_AUG: true }],
+    [["--mu_aug"], { USE_MixUp_AUG: true }],
+    [["--cm_aug"], { USE_CutMix_AUG: true }],
+    [["--joco_aug"], { USE_JointCutMix_CutOut_AUG: true }],
+    [["--jccm_aug"], { USE_JointCutout_CutMix_AUG: true }],
+    [["--co_aug"], {}],
+    [["--multi_augs"], {}],
+    [["--repeat_aug", "MULTI_AUGS=false", "--repeat_times", "3"], { REPEAT_AUG: true, MULTI_AUGS: false, REPEAT_TIMES: 3 }],
+    [["--heat_fusion"], { HEAT_FUSION: true }],
+    [["--sharpen_pred"], { SHARPEN_PRED: true }],
+    [["--conf_masking", "--conf_thresh", "0.7"], { CONF_MASKING: true, CONF_THRESH: 0.7 }],
+    [["--prog_mode", "PROG_5", "--stepwise"], { PROG_MODE: "PROG_5", STEP_WISE: true }],
+  ];
+  test.each(cases)("%j", (args, changes) => {
+    const flat = (config: ResolvedConfig) => {
+      const values = new Map<string, unknown>();
+      const walk = (value: Readonly<Record<string, unknown>>, prefix: string) => {
+        for (const [name, child] of Object.entries(value)) {
+          if (typeof child === "object" && child !== null && !Array.isArray(child)) walk(child as Record<string, unknown>, `${prefix}${name}.`);
+          else values.set(prefix + name, child);
+        }
+      };
+      walk(config, "");
+      return values;
+    };
+    const before = flat(train([]).config);
+    const after = flat(train(args).config);
+    const differing = [...after].filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before.get(name)));
+    expect(Object.fromEntries(differing)).toEqual(changes);
+  });
+
+  test("every flag is in these cases or among the refused ones", () => {
+    const tested = new Set([...cases.flatMap(([args]) => args), "--distributed", "--local_rank"].map((arg) => arg.split("=")[0]));
+    expect(Object.keys(TRAINING_FLAGS).filter((name) => !tested.has(`--${name}`))).toEqual([]);
+  });
+
+  test("the configuration of the run tells what the command line gave", () => {
+    const { origins } = train(["--lr", "0.1", "--jc_aug"]);
+    expect(origins.get("TRAIN.LR")).toBe("command line");
+    expect(origins.get("USE_JointCutout_AUG")).toBe("command line");
+    expect(origins.get("TRAIN.LR_STEP")).toBe("a.yaml:4");
+  });
+
+  test.each([
+    [["--gpus", "0,1"], "--gpus 0,1 is not available: one process trains on one GPU"],
+    [["--gpus", "1"], "ADAPTER"],
+    [["--num_gpus", "4"], "n times the --batch_size"],
+    [["--distributed"], "--distributed is not available"],
+    [["--local_rank=0"], "start it without a launcher"],
+    [["--workers", "0"], "from command line: WORKERS: expected at least 1, received 0"],
+    [["--lr", "1", "TRAIN.LR=2"], "TRAIN.LR is given twice"],
+    [["--lr_steps"], "--lr_steps expects EPOCH ..., received nothing"],
+    [["--lr_steps", "20", "ten"], 'TRAIN.LR_STEP.1: expected a number, received "ten"'],
+    [["--prog_mode", "PROG_9"], "PROG_MODE: expected"],
+    [["--jc_augs"], "did you mean --jc_aug?"],
+    [["--repeat_aug"], "expected one of MULTI_AUGS and REPEAT_AUG, received both"],
+  ])("refused: %j", (args, expected) => {
+    expect(refusal(args)).toContain(expected);
+  });
+});

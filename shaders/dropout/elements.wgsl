@@ -12,7 +12,7 @@ struct Params { count: u32, site: u32, threshold: u32, scale: f32 }
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let span = span_of(group, groups, lane, WORKGROUP);
   let words = key[0];
-  let lane_key = mask_lane(words, params.site);
+  let lane_key = site_lane(words, params.site);
   let whole = params.count / 4u;
   for (var block = span.first; block < whole; block += span.stride) {
     let word = mask_words(words, lane_key, block);

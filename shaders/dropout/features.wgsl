@@ -13,7 +13,7 @@ struct Params { batch: u32, pixels: u32, channels: u32, chunks: u32, site: u32, 
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let span = span_of(group, groups, lane, WORKGROUP);
   let words = key[0];
-  let lane_key = mask_lane(words, params.site);
+  let lane_key = site_lane(words, params.site);
   let row = params.chunks * params.channels;
   for (var id = span.first; id < params.batch * row; id += span.stride) {
     let n = divide(id, row);

@@ -22,3 +22,11 @@ fn normal_pair(a: u32, b: u32) -> vec2<f32> {
   let angle = 6.283185307179586 * unit(b);
   return radius * vec2<f32>(cos(angle), sin(angle));
 }
+
+// Uniform in 0 .. count - 1: floor(word * count / 2^32), exact for counts below 2^16.
+fn below(word: u32, count: u32) -> u32 {
+  return ((word >> 16u) * count + (((word & 0xffffu) * count) >> 16u)) >> 16u;
+}
+
+// Lane of one of the sites that draw by a key [seed, stream, epoch, index]; its words are pcg4d(seed, lane, index, counter).
+fn site_lane(key: vec4<u32>, site: u32) -> u32 { return pcg4d(vec4<u32>(key.y, key.z, site, 0u)).w; }

@@ -18,6 +18,8 @@ export interface ErrorBreakdown {
   /** Per joint of the set. */
   joints: Record<ErrorKind, number>[];
   total: Record<ErrorKind, number>;
+  /** Mean similarity per joint; NaN where none is counted. */
+  similarity: number[];
   /** Persons with labelled joints that no detection matches, and detections that match none. */
   missedPersons: number;
   spareDetections: number;
@@ -39,7 +41,7 @@ export function breakDownErrors(truth: CocoGroundTruth, detections: readonly Key
   const mirror = jointNames.map((_, joint) => flipPairs.flatMap(([a, b]) => (a === joint ? [b] : b === joint ? [a] : []))[0]);
   const found = Map.groupBy(detections, ({ imageId }) => imageId);
   const persons = Map.groupBy(truth.annotations.filter(({ iscrowd, numKeypoints }) => !iscrowd && numKeypoints > 0), ({ imageId }) => imageId);
-  const breakdown: ErrorBreakdown = { joints: jointNames.map(noErrors), total: noErrors(), missedPersons: 0, spareDetections: 0 };
+  const breakdown: ErrorBreakdown = { joints: jointNames.map(noErrors), total: noErrors(), similarity: jointNames.map(() => 0), missedPersons: 0, spareDetections: 0 };
 
   /** Similarity of one detected joint to a place of a person; 0 where that is not labelled. */
   const likeness = (detection: KeypointDetection, joint: number, { person, at, area }: { person: CocoAnnotation; at: number | undefined; area: number }) => {
@@ -82,10 +84,12 @@ export function breakDownErrors(truth: CocoGroundTruth, detections: readonly Key
           }
         }
         (breakdown.joints[joint] as Record<ErrorKind, number>)[kind]++;
+        breakdown.similarity[joint] = (breakdown.similarity[joint] as number) + here;
         breakdown.total[kind]++;
       });
     }
     breakdown.missedPersons += free.size;
   }
-  return breakdown;
+  const counted = (joint: number) => Object.values(breakdown.joints[joint] ?? {}).reduce((sum, count) => sum + count, 0);
+  return { ...breakdown, similarity: breakdown.similarity.map((sum, joint) => sum / counted(joint)) };
 }

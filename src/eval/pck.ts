@@ -34,6 +34,8 @@ export interface PckScores {
 /** A head is 0.6 of its box's diagonal. Source: MPII's evalMPII. */
 const HEAD_SHARE = 0.6;
 const CURVE_POINTS = 51;
+/** Thresholds of the curve. */
+export const PCK_THRESHOLDS: readonly number[] = Array.from({ length: CURVE_POINTS }, (_, i) => i * 0.01);
 /** Pelvis and thorax. */
 export const MPII_MASKED: readonly number[] = [6, 7];
 const AIC_HEAD_PX = 95;
@@ -86,7 +88,6 @@ export function scorePck(truth: PckTruth, predictions: ArrayLike<number>, { leng
       fix: "the annotation file of the persons and the ground truth of the scores must be of the same set",
     });
   }
-  const thresholds = Float64Array.from({ length: CURVE_POINTS }, (_, i) => i * 0.01);
   const counts = new Float64Array(joints);
   const right = new Float64Array(joints);
   const rightAt = new Float64Array(CURVE_POINTS * joints);
@@ -99,7 +100,7 @@ export function scorePck(truth: PckTruth, predictions: ArrayLike<number>, { leng
       const dy = (predictions[columns * i + 1] as number) - (truth.positions[2 * i + 1] as number);
       const error = Math.sqrt(dx * dx + dy * dy) / (lengths[n] as number);
       if (error <= threshold) right[j] = (right[j] as number) + 1;
-      for (let t = CURVE_POINTS - 1; t >= 0 && error <= (thresholds[t] as number); t--) rightAt[t * joints + j] = (rightAt[t * joints + j] as number) + 1;
+      for (let t = CURVE_POINTS - 1; t >= 0 && error <= (PCK_THRESHOLDS[t] as number); t--) rightAt[t * joints + j] = (rightAt[t * joints + j] as number) + 1;
     }
   }
   const meanOf = (hits: Float64Array) => {

@@ -15,6 +15,13 @@ export interface CurveSeries {
 
 /** A chart. */
 export interface CurveFigure {
+  /** Lines take these in order; colour-blind safe ones where absent. */
+  colors?: readonly string[];
+  /** [low, high] of the axes; around the data where absent. */
+  xRange?: readonly [number, number];
+  yRange?: readonly [number, number];
+  /** Names of the lines above the plot, or in a column beside it. */
+  legend?: "top" | "right";
   title: string;
   xLabel: string;
   yLabels: readonly [left: string, right?: string];
@@ -33,7 +40,10 @@ export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
   const [width, height] = figure.size ?? [760, 420];
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width, height });
   const right = figure.yLabels[1];
+  const range = (limits: readonly [number, number] | undefined) => (limits ? { min: limits[0], max: limits[1] } : {});
+  const beside = figure.legend === "right";
   const axis = (name: string, index: number) => ({
+    ...range(figure.yRange),
     type: index === 0 && figure.logY ? ("log" as const) : ("value" as const),
     name,
     nameLocation: "middle" as const,
@@ -47,12 +57,12 @@ export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
-    color: COLORS,
+    color: [...(figure.colors ?? COLORS)],
     textStyle: { fontFamily: FONT_FAMILY },
     title: { text: figure.title, left: "center", top: 8, textStyle: { fontSize: 16, fontFamily: FONT_FAMILY } },
-    legend: { top: 40, itemWidth: 28, icon: "path://M0 0h28v3H0z" },
-    grid: { left: 78, right: right ? 78 : 28, top: 84, bottom: 56 },
-    xAxis: { type: "value", name: figure.xLabel, nameLocation: "middle", nameGap: 32, scale: true, splitLine: { show: false } },
+    legend: { itemWidth: 28, icon: "path://M0 0h28v3H0z", ...(beside ? { orient: "vertical" as const, right: 16, top: "middle" } : { top: 40 }) },
+    grid: { left: 78, right: beside ? 190 : right ? 78 : 28, top: beside ? 48 : 84, bottom: 56 },
+    xAxis: { type: "value", ...range(figure.xRange), name: figure.xLabel, nameLocation: "middle", nameGap: 32, scale: true, splitLine: { show: false } },
     yAxis: right ? [axis(figure.yLabels[0], 0), axis(right, 1)] : [axis(figure.yLabels[0], 0)],
     series: figure.series.map(({ name, points, axis: yAxisIndex = 0, symbols }) => ({
       type: "line" as const,

@@ -263,12 +263,14 @@ export function float32Tensor(values: Float32Array, shape: readonly number[]): S
 }
 
 /**
- * The elements as float32: F32 exactly, F16, BF16 and F64 converted.
+ * The elements as float32: F32 exactly and without a copy where the bytes lie at an address for it, F16, BF16 and F64 converted.
  * @throws DataError naming the tensor where its type is not a floating-point type of those.
  */
 export function toFloat32(tensor: StoredTensor, label: string): Float32Array {
+  const { data } = tensor;
+  if (tensor.dtype === "F32" && data.byteOffset % 4 === 0) return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4);
   // A copy: the bytes may start at any address, typed arrays may not.
-  const bytes = tensor.data.slice();
+  const bytes = data.slice();
   switch (tensor.dtype) {
     case "F32":
       return new Float32Array(bytes.buffer);

@@ -53,6 +53,43 @@ export async function readStateDict(store: ParameterStore): Promise<Map<string, 
   return tensors;
 }
 
+/** Bytes that wait on the host for the device before the next tensor is read. */
+const STAGED_BYTES = 32 * 2 ** 20;
+
+/**
+ * Loads the named parameters and running statistics, reading each when its turn comes; all others stay as they are.
+ * Errors: DataError naming the misshapen tensor.
+ */
+export async function streamStateDict(store: ParameterStore, names: Iterable<string>, { read, where }: { read(name: string): Promise<StoredTensor>; where: string }): Promise<void> {
+  const { gpu, runningArena } = store;
+  const parameters = new Map(store.declarations.map((declaration) => [declaration.name, declaration]));
+  const statistics = new Map<string, { channels: number; at: number }>();
+  for (const { name, channels, offset } of store.statisticsDeclarations) {
+    statistics.set(`${name}.running_mean`, { channels, at: 4 * offset });
+    statistics.set(`${name}.running_var`, { channels, at: runningArena.bytes / 2 + 4 * offset });
+  }
+  let staged = 0;
+  for (const name of names) {
+    const tensor = await read(name);
+    const values = (shape: readonly number[]) => expectTensor({ where, get: () => tensor }, name, shape);
+    const [declaration, place] = [parameters.get(name), statistics.get(name)];
+    if (declaration) {
+      const { shape, kind } = declaration;
+      gpu.write(store.parameter(name).range, fromTorch(values(torchShape(shape, kind)), shape, kind));
+    } else if (place) gpu.write(runningArena, values([place.channels]), place.at);
+    else if (!name.endsWith(".num_batches_tracked")) throw new Error(`the network has no tensor ${name}`);
+    else if (tensor.dtype === "I64") store.batchesTracked = batchCount(tensor);
+    staged += tensor.data.byteLength;
+    if (staged < STAGED_BYTES) continue;
+    await gpu.fence();
+    staged = 0;
+  }
+}
+
+function batchCount({ data }: StoredTensor): number {
+  return Number(new DataView(data.buffer, data.byteOffset).getBigInt64(0, true));
+}
+
 /** Loads parameters and running statistics. Errors: DataError naming the missing or misshapen tensor. */
 export function writeStateDict(store: ParameterStore, tensors: { get(name: string): StoredTensor | undefined; where: string }): void {
   writeArena(store, store.parameterArena, tensors);
@@ -62,7 +99,7 @@ export function writeStateDict(store: ParameterStore, tensors: { get(name: strin
     running.set(expectTensor(tensors, `${name}.running_mean`, [channels]), offset);
     running.set(expectTensor(tensors, `${name}.running_var`, [channels]), total + offset);
     const counter = tensors.get(`${name}.num_batches_tracked`);
-    if (counter?.dtype === "I64") store.batchesTracked = Number(new DataView(counter.data.buffer, counter.data.byteOffset).getBigInt64(0, true));
+    if (counter?.dtype === "I64") store.batchesTracked = batchCount(counter);
   }
   store.gpu.write(store.runningArena, running);
 }

@@ -43,6 +43,10 @@ const SLOTS = 16;
 export interface StoreOptions {
   /** Statistics slots: passes of one step whose batch statistics are kept apart. */
   slots?: number;
+  /** False: no memory for gradients, for a network that is not trained. */
+  gradients?: boolean;
+  /** False: parameters are 0 until they are loaded; drawing them takes longer than loading. */
+  values?: boolean;
 }
 
 /** Statistics of a network that has no memory. */
@@ -92,7 +96,7 @@ export class ParameterStore {
   }
 
   /** Allocates the arenas and fills them from the seed: every tensor's values depend on its name and the seed alone. */
-  materialise(gpu: Gpu, seed: number, { slots = SLOTS }: StoreOptions = {}): void {
+  materialise(gpu: Gpu, seed: number, { slots = SLOTS, gradients: trains = true, values: initialises = true }: StoreOptions = {}): void {
     const alignment = gpu.limits.minStorageBufferOffsetAlignment;
     let bytes = 0;
     const offsets = this.#declared.map(({ shape }) => {
@@ -101,25 +105,21 @@ export class ParameterStore {
       return offset;
     });
     const parameters = gpu.persistent(bytes, "parameters");
-    const gradients = gpu.persistent(bytes, "gradients");
-    fill(gpu, { out: gradients, count: bytes / 4, value: 0 });
-    const values = new Float32Array(bytes / 4);
-    this.#declared.forEach((declaration, i) => {
+    const gradients = trains ? gpu.persistent(bytes, "gradients") : plannedRange(bytes, "gradients");
+    // The gaps of the alignment too.
+    fill(gpu, { out: parameters, count: bytes / 4, value: 0 });
+    if (trains) fill(gpu, { out: gradients, count: bytes / 4, value: 0 });
+    this.#declared.forEach(({ name, shape, initialise }, i) => {
       const offset = offsets[i] as number;
-      const size = byteCount(declaration.shape);
-      const random = new Random({ seed, stream: STREAM.weights, index: hashName(declaration.name) });
-      declaration.initialise(values.subarray(offset / 4, (offset + size) / 4), random);
-      this.#parameters.set(
-        declaration.name,
-        new Parameter(gpu, {
-          shape: declaration.shape,
-          label: declaration.name,
-          range: { allocation: parameters.allocation, offset, bytes: size },
-          gradientRange: { allocation: gradients.allocation, offset, bytes: size },
-        }),
-      );
+      const size = byteCount(shape);
+      const range = { allocation: parameters.allocation, offset, bytes: size };
+      if (initialises) {
+        const values = new Float32Array(elementCount(shape));
+        initialise(values, new Random({ seed, stream: STREAM.weights, index: hashName(name) }));
+        gpu.write(range, values);
+      }
+      this.#parameters.set(name, new Parameter(gpu, { shape, label: name, range, gradientRange: { allocation: gradients.allocation, offset, bytes: size } }));
     });
-    gpu.write(parameters, values);
     for (const { name, shape, values: data } of this.#fixed) this.#constants.set(name, persistentTensor(gpu, shape, { data: data(), label: name }));
     const count = Math.max(1, 2 * this.#channels);
     const running = gpu.upload(new Float32Array(count).fill(0, 0, this.#channels).fill(1, this.#channels), "running statistics");

@@ -3,9 +3,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { AIC14 } from "../pose/joint_sets.ts";
+import { DataError } from "../error.ts";
 import { type AnnotationFormat, badItem, checkItem, finite, listOf, readJson } from "./annotation_file.ts";
 import { cocoGroundTruth, type CocoPlace } from "./coco.ts";
 import type { CocoAnnotation, CocoGroundTruth, CocoImage } from "./coco_types.ts";
+import type { PckTruth } from "./mpii.ts";
+import { readNpyDictionary } from "./npy_dictionary.ts";
 
 const JOINTS = AIC14.jointNames.length;
 const AIC_FORMAT: AnnotationFormat = {
@@ -76,4 +79,30 @@ export function aicGroundTruth(parsed: unknown, file: string): CocoGroundTruth {
     }
   });
   return { images, annotations };
+}
+
+/**
+ * Reads gt_validation.npy, which AI Challenger's PCK is computed against: a dictionary of joint names, positions [n, 14, 2], missing and
+ * labelled joints [n, 14], ends of heads [n, 2, 2]. Errors: DataError naming file and array.
+ */
+export async function readAicPckTruth(file: string): Promise<PckTruth> {
+  const arrays = await readNpyDictionary(file);
+  const bad = (name: string, message: string) => new DataError({ code: "data/aic-truth", where: file, message: `${name}: ${message}`, fix: "use gt_validation.npy of AI Challenger" });
+  const names = arrays.get("dataset_joints")?.data;
+  if (!Array.isArray(names)) throw bad("dataset_joints", "expected names of joints");
+  const count = arrays.get("pos_gt_src")?.shape[0] ?? 0;
+  const numbers = (name: string, shape: readonly number[]) => {
+    const array = arrays.get(name);
+    if (!array || array.shape.join() !== shape.join()) throw bad(name, `expected an array [${shape.join(", ")}], found ${array ? `[${array.shape.join(", ")}]` : "none"}`);
+    return Float64Array.from(array.data as ArrayLike<number | bigint | string>, Number);
+  };
+  const flags = (name: string) => Uint8Array.from(numbers(name, [count, names.length]), (value) => (value === 0 ? 0 : 1));
+  return {
+    jointNames: names,
+    count,
+    missing: flags("jnt_missing"),
+    labelled: flags("jnt_labeled"),
+    positions: numbers("pos_gt_src", [count, names.length, 2]),
+    boxes: numbers("headboxes_src", [count, 2, 2]),
+  };
 }

@@ -92,7 +92,8 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
     ...(limit === undefined ? {} : { limit }),
     ...(report ? { report } : {}),
   });
-  return { name, joints, file, records, truth };
+  const pckFile = join(dirname(file), `gt_${basename(dirname(file))}.npy`);
+  return { name, joints, file, records, truth, ...(name === "ai_challenger" ? { pckFile } : {}) };
 }
 
 /** gt_<name>.mat beside <name>.json, as MPII's are. */

@@ -137,6 +137,8 @@ export interface PckTruth {
   count: number;
   /** [count * joints], 1 where the joint is missing. */
   missing: Uint8Array;
+  /** [count * joints], 1 where the joint is labelled, where the file says it apart from what is missing (AI Challenger). */
+  labelled?: Uint8Array;
   /** [count * joints * 2]. */
   positions: Float64Array;
   /** Two corners of the head box (MPII) or torso box (LSP): [count * 4], x0, y0, x1, y1. */

@@ -83,39 +83,31 @@ function columnMajorPlaces(shape: readonly number[], count: number): Uint32Array
   return places;
 }
 
-/**
- * The array of an .npy file. `file` is for messages.
- * @throws DataError naming the file for damage and for types that hold no numbers, booleans or text (Python objects, records, dates, complex).
- */
-export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
-  const bad = (message: string) => new DataError({ code: "data/npy", where: file, message, fix: "expected an .npy file of numbers, booleans or text" });
-  if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte)) throw bad("not an .npy file");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const wide = (bytes[6] as number) > 1;
-  const start = wide ? 12 : 10;
-  const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
-  if (end > bytes.length) throw bad("the file is truncated");
-  const header = new TextDecoder().decode(bytes.subarray(start, end));
-  const descriptor = /'descr':\s*'([<>|=]?)([a-zA-Z])(\d*)'/.exec(header);
-  const dimensions = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
-  const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
-  if (!descriptor || dimensions === undefined || !order) throw bad(`unsupported header ${header.trim()}`);
-  const shape = dimensions.split(",").filter((part) => part.trim() !== "").map(Number);
-  if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) throw bad(`unsupported header ${header.trim()}`);
+/** How the numbers of an array are stored. */
+export interface NpyStorage {
+  /** Byte order and type, for example "<f8", "|b1", "<U5". */
+  descriptor: string;
+  shape: readonly number[];
+  columnMajor: boolean;
+  bytes: Uint8Array;
+}
+
+/** The array of bytes in one of NumPy's types; `bad` makes the error of what is wrong with them. */
+export function decodeNumpy({ descriptor, shape, columnMajor, bytes }: NpyStorage, bad: (message: string) => Error): NpyArray {
+  const [, byteOrder = "", letter = "", digits = ""] = /^([<>|=]?)([a-zA-Z])(\d*)$/.exec(descriptor) ?? [];
   const count = shape.reduce((product, size) => product * size, 1);
-  const [, byteOrder = "", letter = "", digits = ""] = descriptor;
   const name = `${letter}${digits}`;
   const big = byteOrder === ">";
   /** A copy of the numbers' bytes, little-endian. */
   const payload = (unit: number, units: number) => {
-    if (end + units * unit > bytes.length) throw bad("the file is truncated");
+    if (units * unit > bytes.length) throw bad("the file is truncated");
     const copy = new Uint8Array(units * unit); // not slice(), which for Node's Buffer is a view
-    copy.set(bytes.subarray(end, end + units * unit));
+    copy.set(bytes.subarray(0, units * unit));
     if (big && unit > 1) swapBytes(copy, unit);
     return copy.buffer;
   };
   // Only arrays with two axes or more have an order.
-  const places = order === "True" && shape.length > 1 ? columnMajorPlaces(shape, count) : undefined;
+  const places = columnMajor && shape.length > 1 ? columnMajorPlaces(shape, count) : undefined;
 
   if (letter === "U") {
     const length = Number(digits);
@@ -139,6 +131,35 @@ export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   const sorted = new Constructor(count);
   places.forEach((place, i) => (sorted[i] = data[place] as never));
   return { shape, data: sorted };
+}
+
+function badNpy(file: string, message: string): DataError {
+  return new DataError({ code: "data/npy", where: file, message, fix: "expected an .npy file of numbers, booleans or text" });
+}
+
+/** The header of an .npy file, and the bytes behind it. Errors: DataError naming the file. */
+export function parseNpyHeader(bytes: Uint8Array, file: string): NpyStorage {
+  if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte)) throw badNpy(file, "not an .npy file");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const wide = (bytes[6] as number) > 1;
+  const start = wide ? 12 : 10;
+  const end = start + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
+  if (end > bytes.length) throw badNpy(file, "the file is truncated");
+  const header = new TextDecoder().decode(bytes.subarray(start, end));
+  const descriptor = /'descr':\s*'([<>|=]?[a-zA-Z]\d*)'/.exec(header)?.[1];
+  const dimensions = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1];
+  const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
+  const shape = dimensions?.split(",").filter((part) => part.trim() !== "").map(Number);
+  if (!descriptor || !shape || !order || shape.some((size) => !Number.isSafeInteger(size) || size < 0)) throw badNpy(file, `unsupported header ${header.trim()}`);
+  return { descriptor, shape, columnMajor: order === "True", bytes: bytes.subarray(end) };
+}
+
+/**
+ * The array of an .npy file. `file` is for messages.
+ * @throws DataError naming the file for damage and for types that hold no numbers, booleans or text (Python objects, records, dates, complex).
+ */
+export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
+  return decodeNumpy(parseNpyHeader(bytes, file), (message) => badNpy(file, message));
 }
 
 /** Reads an array. Errors: as parseNpy, and DataError where the file cannot be read. */

@@ -1,6 +1,7 @@
 /** Predicted persons to the table and the results of their data set. */
 import { existsSync } from "node:fs";
 import type { Dataset } from "../data/datasets.ts";
+import { readAicPckTruth } from "../data/aic.ts";
 import { readPckTruth } from "../data/mpii.ts";
 import { CROWDPOSE_NMS_SIGMAS, gatherJoints } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -58,7 +59,10 @@ export async function scoreDataset(dataset: Dataset, persons: readonly Predicted
     const { score } = evaluateAic(truth, results);
     const rows: [string, number][] = [["AP", score]];
     const annotated = records.every(({ score: box }) => box === 1) && persons.length === records.length;
-    if (annotated) rows.push(...jointRows(joints.jointNames, scoreAicPck(pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] }), predictions), "PCK@0.5"));
+    if (annotated) {
+      const own = pckFile && existsSync(pckFile) ? await readAicPckTruth(pckFile) : pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] });
+      rows.push(...jointRows(joints.jointNames, scoreAicPck(own, predictions), "PCK@0.5"));
+    }
     return { rows, primary: score, primaryName: "AP", keypoints: evaluateKeypoints(truth, results, { sigmas: joints.sigmas }), results, predictions };
   }
   if (truth) {

@@ -134,7 +134,8 @@ export function scoreLsp(truth: PckTruth, predictions: ArrayLike<number>, thresh
 export function scoreAicPck(truth: PckTruth, predictions: ArrayLike<number>, threshold = 0.5): PckScores {
   const joints = truth.jointNames.length;
   const [head, neck] = [joints - 2, joints - 1];
-  const lengths = boxDiagonals(truth).map((length, n) => (truth.missing[n * joints + head] === 0 && truth.missing[n * joints + neck] === 0 ? length : AIC_HEAD_PX));
+  const labelled = truth.labelled ?? truth.missing.map((flag) => 1 - flag);
+  const lengths = boxDiagonals(truth).map((length, n) => (labelled[n * joints + head] === 1 && labelled[n * joints + neck] === 1 ? length : AIC_HEAD_PX));
   return scorePck(truth, predictions, { lengths, threshold });
 }
 

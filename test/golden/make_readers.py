@@ -45,6 +45,17 @@ def write_pckh():
     })
 
 
+def write_aic_truth():
+    """AI Challenger's gt_validation.npy of two persons: the head of the second is not labelled."""
+    names = "rsho relb rwri lsho lelb lwri rhip rkne rank lhip lkne lank head neck".split()
+    labelled = np.ones((2, 14), dtype=bool)
+    labelled[1, 12] = False
+    np.save(HERE / "gt_validation.npy", {
+        "dataset_joints": np.array(names), "jnt_missing": (~labelled).astype(np.float64), "jnt_labeled": labelled,
+        "pos_gt_src": np.arange(56, dtype=np.float64).reshape(2, 14, 2), "headboxes_src": np.array([[[0.0, 0], [6, 8]], [[0, 0], [3, 4]]]),
+    })
+
+
 def main():
     HERE.mkdir(exist_ok=True)
     for name, compress in (("plain", False), ("compressed", True)):
@@ -66,6 +77,7 @@ def main():
     np.savez(HERE / "stored.npz", **arrays)
     np.savez_compressed(HERE / "deflated.npz", **arrays)
     np.save(HERE / "object.npy", np.array({"a": 1}, dtype=object))
+    write_aic_truth()
 
 
 if __name__ == "__main__":

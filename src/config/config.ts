@@ -446,7 +446,7 @@ function expectation(issue: v.BaseIssue<unknown>, name: string): string {
     case "strict_tuple":
       return "[teacher, student]";
     case "regex":
-      return expected;
+      return issue.message;
     case "min_length":
       return "a list that is not empty";
     case "object": {

@@ -26,6 +26,11 @@ export type AugmentationKey = keyof typeof AUGMENTATIONS;
 /** All of them, in the order of the chain. */
 export const AUGMENTATION_KEYS = Object.keys(AUGMENTATIONS) as readonly AugmentationKey[];
 
+/** Codes of the augmentations that are on, in the order of the chain. */
+export function augmentationsOf(config: ResolvedConfig): (typeof AUGMENTATIONS)[AugmentationKey][] {
+  return AUGMENTATION_KEYS.filter((name) => config[name]).map((name) => AUGMENTATIONS[name]);
+}
+
 /** Those made of whole images by the loader; there can be one of them. */
 const IMAGE_AUGMENTATIONS: readonly AugmentationKey[] = ["USE_RandAug_AUG", "USE_TrivialAug_AUG", "USE_YOCORA_AUG", "USE_YOCOTA_AUG"];
 
@@ -68,6 +73,8 @@ export function checkMethod(config: ResolvedConfig, refuse: (key: string, messag
   for (const name of others) {
     for (const number of COUNTS[name] ?? []) if (config[number] === 0) refuse(number, `expected at least 1 beside ${name}, received 0`);
   }
+  const [low, high] = config.RAND_MAGNITUDE;
+  if (low > high) refuse("RAND_MAGNITUDE", `expected the lower magnitude first, received [${low}, ${high}]`);
   if (config.STEP_WISE && PROG_MODE === "") refuse("STEP_WISE", "expected PROG_MODE beside it, the progression to run through");
   if (PROG_MODE !== "") {
     AUG_EASY_HARD_COUPLES[PROG_MODE].forEach(([teacher], i) => {

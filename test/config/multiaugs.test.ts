@@ -1,0 +1,198 @@
+/** The experiment files of MultiAugs, the configurations that stand for them, and the rules between their keys. */
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadConfig, parseConfig, type ResolvedConfig } from "../../src/config/config.ts";
+import { AUGMENTATION_KEYS } from "../../src/config/method_checks.ts";
+import { INERT_KEYS } from "../../src/config/schema.ts";
+import { ConfigError } from "../../src/error.ts";
+import { originalFiles } from "../support/original_files.ts";
+
+const FOLDER = join(import.meta.dir, "../../configs/multiaugs");
+const ORIGINALS = originalFiles();
+
+function parse(text: string, overrides: readonly string[] = []) {
+  return parseConfig(text, { path: "a.yaml", overrides });
+}
+
+const CONS = "MODEL: {NAME: pose_cons}\nDATASET: {TRAIN_DATASET: mix_coco_coco}\n";
+const DUAL = CONS.replace("pose_cons", "pose_dual");
+
+function refusal(text: string, overrides: readonly string[] = []): string {
+  try {
+    parse(text, overrides);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).toText();
+  }
+  throw new Error("accepted");
+}
+
+describe("experiment files of the original programs", () => {
+  test("there is one for every row of the table", () => {
+    expect(ORIGINALS.length).toBe(26);
+    expect(new Set(ORIGINALS.map(({ name }) => name)).size).toBe(26);
+  });
+
+  test.each(ORIGINALS)("$name loads unchanged, as configs/multiaugs/$ours.yaml", async ({ name, ours, text }) => {
+    const original = parseConfig(text, { path: `experiments/${name}.yaml` });
+    const own = await loadConfig(join(FOLDER, `${ours}.yaml`));
+    // Paths are the user's, and dead settings are left out of our files.
+    const comparable = ({ MODEL, DATASET, TEST, PARITY, OPTIONS, LOG_DIR, DEBUG, ...rest }: ResolvedConfig) => ({
+      ...rest,
+      MODEL: { ...MODEL, PRETRAINED: "" },
+      DATASET: { ...DATASET, ROOT: "", UNSUP_BBOX_FILE: "" },
+      TEST: { ...TEST, COCO_BBOX_FILE: "" },
+      CONS_RAND_AUG: false,
+    });
+    expect(comparable(original.config)).toEqual(comparable(own.config));
+    expect(own.config.PARITY).toBe("original");
+    expect(original.notes[0] ?? "").not.toBe("");
+    const inert = original.notes.find((note) => note.startsWith("without effect here: "));
+    for (const key of ["GPUS", "CUDNN.BENCHMARK", "TRAIN.GAMMA1", "TRAIN.SHUFFLE", "TEST.NMS_THRE"]) expect(inert).toContain(key);
+    expect(own.notes).toEqual([]);
+  });
+
+  test("the patches of a file without USE_ keys turn joint cutout on, CONS_RAND_AUG RandAugment (D-9)", () => {
+    const find = (end: string) => parse(ORIGINALS.find(({ name }) => name.endsWith(end))?.text ?? "");
+    const on = ({ config }: { config: ResolvedConfig }) => AUGMENTATION_KEYS.filter((key) => config[key]);
+    expect(on(find("1K_PoseDual_JointCutout"))).toEqual(["USE_JointCutout_AUG"]);
+    expect(on(find("PoseDual_RandAug"))).toEqual(["USE_RandAug_AUG"]);
+    expect(on(find("1K_PoseDual_AS"))).toEqual([]);
+    expect(on(parse(`${CONS}MASK_JOINT_NUM: 3\n`, ["USE_JointCutout_AUG=false"]))).toEqual([]);
+    expect(on(parse(`${CONS}MASK_JOINT_NUM: 3\n`, ["USE_CutMix_AUG=true"]))).toEqual(["USE_CutMix_AUG"]);
+    expect(on(parse(`${CONS}MASK_JOINT_NUM: 0\n`))).toEqual([]);
+    expect(parse(`${CONS}MASK_JOINT_NUM: 3\n`).notes).toEqual(["MASK_JOINT_NUM without any USE_ key turns USE_JointCutout_AUG on"]);
+  });
+
+  test("unknown keys are refused with the nearest name, also below EXTRA and beside dead keys", () => {
+    const file = (ORIGINALS[0]?.text ?? "").replace("NUM_LAYERS", "NUM_LAYER").replace("GAMMA1", "GAMMA3").replace("DETERMINISTIC", "DETERMINISTC");
+    const message = refusal(file);
+    for (const part of ["3 mistakes", "MODEL.EXTRA.NUM_LAYERS?", "TRAIN.GAMMA3: unknown key", "CUDNN.DETERMINISTIC?"]) expect(message).toContain(part);
+    expect(refusal("USE_JointCutMix_Aug: true\n")).toContain("did you mean USE_JointCutMix_AUG?");
+  });
+
+  test("every dead key is accepted, in a file and on the command line, and named", () => {
+    for (const key of INERT_KEYS) expect(parse("", [`${key}=1`]).notes).toEqual([`without effect here: ${key}`]);
+  });
+
+  test("what this program cannot do is refused with the reason", () => {
+    expect(refusal("MODEL: {PRM: true}\n")).toContain("MODEL.PRM: expected false, received true: the refine module is not available");
+    expect(refusal("MODEL: {GROUPS: 32}\n")).toContain("grouped residual blocks are not available");
+  });
+});
+
+describe("configs/multiaugs", () => {
+  const files = readdirSync(FOLDER, { recursive: true }).map(String).filter((name) => name.endsWith(".yaml"));
+
+  test.each(files)("%s loads, with the settings of the original program", async (name) => {
+    const { config } = await loadConfig(join(FOLDER, name));
+    expect(config.OPTIONS).toEqual({ SWAP_CUT_LIMITS: true, SWAP_JOINT_AXES: true, JOINT_POOL: "all", DUAL_HOLE_COUNTS: "original", CENTRE_SHIFT: true, ADAM_WEIGHT_DECAY: false });
+    expect(config.MODEL.NUM_JOINTS).toBe(24);
+    expect(readFileSync(join(FOLDER, name), "utf8")).toStartWith("# ");
+  });
+
+  test("every file but the ablations stands for an experiment", () => {
+    const named = new Set(ORIGINALS.map(({ ours }) => `${ours}.yaml`));
+    expect(files.filter((name) => !name.startsWith("ablations") && !named.has(name))).toEqual([]);
+  });
+});
+
+describe("PARITY", () => {
+  test("sets the options that are left out", () => {
+    expect(parse("").config.OPTIONS).toMatchObject({ SWAP_CUT_LIMITS: false, SWAP_JOINT_AXES: false, JOINT_POOL: "labelled", DUAL_HOLE_COUNTS: "as_configured", CENTRE_SHIFT: false });
+    const { config, origins } = parse("PARITY: original\nOPTIONS: {CENTRE_SHIFT: false}\n", ["OPTIONS.JOINT_POOL=labelled"]);
+    expect(config.OPTIONS).toMatchObject({ SWAP_CUT_LIMITS: true, JOINT_POOL: "labelled", CENTRE_SHIFT: false });
+    expect(origins.get("OPTIONS.SWAP_CUT_LIMITS")).toBe("PARITY: original");
+    expect(origins.get("OPTIONS.CENTRE_SHIFT")).toBe("a.yaml:2");
+    expect(origins.get("OPTIONS.JOINT_POOL")).toBe("command line");
+  });
+});
+
+describe("progressions", () => {
+  test("have the couples of the table, and each may be replaced", () => {
+    const { AUG_EASY_HARD_COUPLES: couples, PROG_MODE } = parse("AUG_EASY_HARD_COUPLES: {PROG_2: [[A30, JC+CM], [JO, A60]]}\n").config;
+    expect(PROG_MODE).toBe(""); // D-36
+    expect(couples.PROG_1.map((couple) => couple.join(">")).join(" ")).toBe("A30>A60 A30>MU A30>CM A30>CO A30>JO A30>JC");
+    expect(couples.PROG_2).toEqual([["A30", "JC+CM"], ["JO", "A60"]]);
+    expect(couples.PROG_3.map((couple) => couple.join(">")).join(" ")).toBe("A30>A60 A60>MU MU>CM CM>CO CO>JO JO>JC");
+    expect(couples.PROG_4).toEqual([...couples.PROG_3].reverse());
+    expect(couples.PROG_5.at(-1)).toEqual(["A30", "JC+CM"]);
+    expect(couples.PROG_6.at(-1)).toEqual(["A30", "JO+CO"]);
+    expect(couples.PROG_7).toEqual([...couples.PROG_5].reverse());
+    expect(couples.PROG_8).toEqual([...couples.PROG_6].reverse());
+  });
+
+  test("wrong couples are refused", () => {
+    expect(refusal("AUG_EASY_HARD_COUPLES: {PROG_1: [[A30, JX]]}\n")).toContain('a.yaml:1:40: AUG_EASY_HARD_COUPLES.PROG_1.0.1: expected a student view such as "A60" or "JC+CM", received "JX"');
+    expect(refusal("AUG_EASY_HARD_COUPLES: {PROG_1: [[A90, A60]]}\n")).toContain('expected "A30" or "A60"');
+    expect(refusal("AUG_EASY_HARD_COUPLES: {PROG_1: [[A30]]}\n")).toContain("expected");
+    expect(refusal("AUG_EASY_HARD_COUPLES: {PROG_1: []}\n")).toContain("a list that is not empty");
+    expect(refusal("AUG_EASY_HARD_COUPLES: {PROG_9: []}\n")).toContain("unknown key");
+  });
+});
+
+describe("contradictions are refused, and only for methods that learn from unlabelled images:", () => {
+  const cases: [string, string, string[], string][] = [
+    ["MULTI and REPEAT (D-20)", CONS, ["MULTI_AUGS=true", "REPEAT_AUG=true", "USE_Cutout_AUG=true"], "REPEAT_AUG: expected one of MULTI_AUGS and REPEAT_AUG, received both"],
+    ["MULTI without an augmentation (D-37)", CONS, ["MULTI_AUGS=true"], "MULTI_AUGS: expected an augmentation beside it"],
+    ["REPEAT without an augmentation (D-37)", DUAL, ["REPEAT_AUG=true"], "REPEAT_AUG: expected an augmentation beside it"],
+    ["TrivialAugment of two networks (D-12)", DUAL, ["USE_TrivialAug_AUG=true"], "USE_TrivialAug_AUG: expected false: pose_dual has no view for TA; pose_cons has"],
+    ["YOCO of two networks (D-12)", DUAL, ["USE_YOCORA_AUG=true"], "pose_dual has no view for YOCORA"],
+    ["RandAugment among several views of two networks (D-12)", DUAL, ["USE_RandAug_AUG=true", "MULTI_AUGS=true"], "pose_dual with MULTI_AUGS has no view for RandAugment"],
+    ["RandAugment repeated", CONS, ["USE_RandAug_AUG=true", "REPEAT_AUG=true"], "REPEAT_AUG repeats JC, JO, CO, MU, CM, JOCO, JCCM, not RA"],
+    ["two augmentations of whole images", CONS, ["USE_RandAug_AUG=true", "USE_YOCOTA_AUG=true"], "expected one of USE_RandAug_AUG, USE_YOCOTA_AUG, received 2"],
+    ["patches without a number", CONS, ["USE_JointCutout_AUG=true", "MASK_JOINT_NUM=0"], "MASK_JOINT_NUM: expected at least 1 beside USE_JointCutout_AUG, received 0"],
+    ["patches of a chain without a number", CONS, ["USE_JointCutMix_CutOut_AUG=true", "MULTI_AUGS=true", "MASK_HOLES_NUM_CO=0"], "MASK_HOLES_NUM_CO: expected at least 1 beside USE_JointCutMix_CutOut_AUG"],
+    ["magnitudes the wrong way round", CONS, ["RAND_MAGNITUDE=[9, 3]"], "RAND_MAGNITUDE: expected the lower magnitude first"],
+    ["progress in steps through nothing", CONS, ["STEP_WISE=true"], "STEP_WISE: expected PROG_MODE beside it"],
+    ["a teacher that only one network has", DUAL, ["PROG_MODE=PROG_1", "AUG_EASY_HARD_COUPLES.PROG_1=[[RA, A60]]"], "AUG_EASY_HARD_COUPLES.PROG_1.0: expected another teacher than RA"],
+    ["a teacher whose image is not made", CONS, ["PROG_MODE=PROG_1", "AUG_EASY_HARD_COUPLES.PROG_1=[[A30, A60], [TA, JC]]"], "AUG_EASY_HARD_COUPLES.PROG_1.1: expected USE_TrivialAug_AUG beside a teacher of TA"],
+    ["a third network with other heatmaps", CONS.replace("pose_cons", "pose_sspcm"), ["SSPCM.OTHER_MODEL.BACKBONE=resnet", "SSPCM.OTHER_MODEL.NUM_LAYERS=8"], "SSPCM.OTHER_MODEL.NUM_LAYERS: expected a network with heatmaps of the same size"],
+    ["no unlabelled images", DUAL.replace("mix_coco_coco", "coco"), [], "because pose_dual needs unlabelled images"],
+    ["unlabelled images without boxes (D-27)", CONS, ["DATASET.TRAIN_UNSUP_SET=unlabeled2017"], "expected DATASET.UNSUP_BBOX_FILE beside it"],
+    ["a folder in the name of a run", CONS, ["EXP_SUB_NAME=a/b"], "EXP_SUB_NAME: expected a name without slashes"],
+    ["magnitudes of three", CONS, ["RAND_MAGNITUDE=[1, 2, 3]"], "RAND_MAGNITUDE: expected [lowest, highest] or one number for both"],
+  ];
+  test.each(cases)("%s", (_, text, overrides, expected) => {
+    expect(refusal(text, overrides)).toContain(expected);
+  });
+
+  test("the supervised run beside a method takes the method's file", () => {
+    const { config } = parse(DUAL, ["MODEL.NAME=pose_resnet", "MULTI_AUGS=true", "USE_TrivialAug_AUG=true"]);
+    expect(config.MODEL.NAME).toBe("pose_resnet");
+  });
+
+  test("what the original crashes on or ignores, and is mended, is accepted", () => {
+    for (const name of ["USE_JointCutMix_CutOut_AUG", "USE_JointCutout_CutMix_AUG"]) parse(DUAL, [`${name}=true`]); // D-11
+    parse(DUAL.replace("mix_coco_coco", "mix_mpii_ai"), ["USE_RandAug_AUG=true"]); // D-10
+    expect(parse(CONS, ["RAND_MAGNITUDE=[5, 25]"]).config.RAND_MAGNITUDE).toEqual([5, 25]);
+    expect(parse(CONS).config.RAND_MAGNITUDE).toEqual([20, 20]);
+  });
+
+  test("one detection file for both sets still works, with a note (D-27)", () => {
+    const { notes } = parse(CONS, ["DATASET.TRAIN_UNSUP_SET=unlabeled2017", "TEST.COCO_BBOX_FILE=wild.json"]);
+    expect(notes).toEqual(["DATASET.UNSUP_BBOX_FILE is not given: the unlabelled persons are those of TEST.COCO_BBOX_FILE (wild.json)"]);
+  });
+});
+
+describe("DATA_DIR", () => {
+  const file = "DATA_DIR: /d\nDATASET: {ROOT: data, UNSUP_BBOX_FILE: /abs/u.json}\nOUTPUT_DIR: out\nLOG_DIR: log\nMODEL: {PRETRAINED: m.pth}\nTEST: {COCO_BBOX_FILE: boxes.json}\n";
+
+  test("stands before the relative paths of the file, and the stored configuration is complete without it", () => {
+    const { config, origins } = parse(file);
+    expect(config.DATASET.ROOT).toBe("/d/data");
+    expect(config.OUTPUT_DIR).toBe("/d/out");
+    expect(config.LOG_DIR).toBe("log");
+    expect(config.MODEL.PRETRAINED).toBe("/d/m.pth");
+    expect(config.TEST).toMatchObject({ COCO_BBOX_FILE: "/d/boxes.json", MODEL_FILE: "" });
+    expect(config.DATASET.UNSUP_BBOX_FILE).toBe("/abs/u.json");
+    expect(config.DATA_DIR).toBe("");
+    expect(origins.get("DATASET.ROOT")).toBe("a.yaml:2, below DATA_DIR");
+  });
+
+  test("paths of the command line stay as given, all but OUTPUT_DIR, as in the original", () => {
+    const { config } = parse(file, ["DATASET.ROOT=here", "MODEL.PRETRAINED=w.pth", "OUTPUT_DIR=o", "DATA_DIR=e"]);
+    expect(config).toMatchObject({ DATASET: { ROOT: "here" }, MODEL: { PRETRAINED: "w.pth" }, OUTPUT_DIR: "e/o", TEST: { COCO_BBOX_FILE: "e/boxes.json" } });
+  });
+});

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseFlags } from "../../src/cli/command.ts";
+import { flagOverrides, TRAINING_FLAGS } from "../../src/cli/config_flags.ts";
 import { loadConfig, parseConfig, type ResolvedConfig } from "../../src/config/config.ts";
 import { AUGMENTATION_KEYS } from "../../src/config/method_checks.ts";
 import { INERT_KEYS } from "../../src/config/schema.ts";
@@ -38,12 +40,12 @@ describe("experiment files of the original programs", () => {
     const original = parseConfig(text, { path: `experiments/${name}.yaml` });
     const own = await loadConfig(join(FOLDER, `${ours}.yaml`));
     // Paths are the user's, and dead settings are left out of our files.
-    const comparable = ({ MODEL, DATASET, TEST, PARITY, OPTIONS, LOG_DIR, DEBUG, ...rest }: ResolvedConfig) => ({
-      ...rest,
-      MODEL: { ...MODEL, PRETRAINED: "" },
-      DATASET: { ...DATASET, ROOT: "", UNSUP_BBOX_FILE: "" },
-      TEST: { ...TEST, COCO_BBOX_FILE: "" },
-      CONS_RAND_AUG: false,
+    const comparable = (config: ResolvedConfig) => ({
+      ...config,
+      MODEL: { ...config.MODEL, PRETRAINED: "" },
+      DATASET: { ...config.DATASET, ROOT: "", UNSUP_BBOX_FILE: "" },
+      TEST: { ...config.TEST, COCO_BBOX_FILE: "" },
+      ...{ PARITY: "", OPTIONS: "", LOG_DIR: "", DEBUG: "", CONS_RAND_AUG: false },
     });
     expect(comparable(original.config)).toEqual(comparable(own.config));
     expect(own.config.PARITY).toBe("original");
@@ -194,5 +196,23 @@ describe("DATA_DIR", () => {
   test("paths of the command line stay as given, all but OUTPUT_DIR, as in the original", () => {
     const { config } = parse(file, ["DATASET.ROOT=here", "MODEL.PRETRAINED=w.pth", "OUTPUT_DIR=o", "DATA_DIR=e"]);
     expect(config).toMatchObject({ DATASET: { ROOT: "here" }, MODEL: { PRETRAINED: "w.pth" }, OUTPUT_DIR: "e/o", TEST: { COCO_BBOX_FILE: "e/boxes.json" } });
+  });
+});
+
+describe("configs/multiaugs/README.md", () => {
+  const text = readFileSync(join(FOLDER, "README.md"), "utf8");
+  const commands = [...text.matchAll(/^\| `bun run (?:train|valid) (.*?)`/gm)].map(([, args = ""]) => args);
+
+  test.each(commands)("%s is a command that loads", async (args) => {
+    const flags = { cfg: { type: "text", description: "" }, ...TRAINING_FLAGS } as const;
+    const { values, rest } = parseFlags({ name: "train", flags, rest: { name: "KEY=VALUE", description: "" } }, args.split(" "));
+    const { cfg = "", ...settings } = values;
+    const { config } = await loadConfig(join(FOLDER, "../..", cfg), [...flagOverrides(TRAINING_FLAGS, settings), ...rest]);
+    expect(config.PARITY).toBe("original");
+  });
+
+  test("names every file", () => {
+    const named = (name: string) => text.includes(`${name.replace(/^ablations\//, "")}`) || /prog_[2-7]/.test(name);
+    expect(readdirSync(FOLDER, { recursive: true }).map(String).filter((name) => name.endsWith(".yaml") && !named(name))).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-"""What pycocotools (2.0.8+) and the benchmarks' rules in NumPy give for random cases: test/eval/golden_scores.test.ts.
+"""What pycocotools (2.0.8+), OpenCV and the benchmarks' rules in NumPy give for random cases: test/eval/golden_scores.test.ts.
 
 Only the figures are kept. The cases come from the generator below, which test/eval/score_cases.ts repeats number by number:
 persons without joints, crowds, zero areas, equal scores, duplicates, empty images, more than twenty detections.
@@ -8,6 +8,7 @@ import io
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -160,7 +161,21 @@ def aic_case(seed):
     return float(np.mean([np.sum(np.array(best) > t) / max(total, 1) for t in thresholds]))
 
 
-def dark_case(seed):
+def numpy_blur(heat):
+    # OpenCV's 11 taps; its border rule never matters, because the map is padded with zeros by 5 first.
+    taps = np.exp(-np.arange(-5, 6) ** 2 / 8)
+    taps /= taps.sum()
+    return np.apply_along_axis(np.convolve, 0, np.apply_along_axis(np.convolve, 1, heat, taps, "same"), taps, "same")
+
+
+def opencv_blur(heat):
+    """gaussian_blur of the published code, which computes in f32."""
+    padded = np.zeros((heat.shape[0] + 10, heat.shape[1] + 10), dtype=np.float32)
+    padded[5:-5, 5:-5] = heat
+    return cv2.GaussianBlur(padded, (11, 11), 0)[5:-5, 5:-5].astype(np.float64)
+
+
+def dark_case(seed, blur):
     """MultiAugs' get_final_preds with POST_TYPE dark, in heatmap px, on two bumps in a 24 x 18 map."""
     height, width = 24, 18
     draw = Draw(seed)
@@ -169,10 +184,7 @@ def dark_case(seed):
     heat = sum(a * np.exp(-((x - mx) ** 2 + (y - my) ** 2) / 8) for mx, my, a in bumps).astype(np.float32)
     peak = int(heat.argmax())
     px, py = peak % width, peak // width
-    # OpenCV's 11 taps; its border rule never matters, because the map is padded with zeros by 5 first.
-    taps = np.exp(-np.arange(-5, 6) ** 2 / 8)
-    taps /= taps.sum()
-    smooth = np.apply_along_axis(np.convolve, 0, np.apply_along_axis(np.convolve, 1, heat, taps, "same"), taps, "same")
+    smooth = blur(heat)
     h = np.log(np.maximum(smooth * (heat.max() / smooth.max()), 1e-10))
     if 1 < px < width - 2 and 1 < py < height - 2:
         gradient = 0.5 * np.array([h[py, px + 1] - h[py, px - 1], h[py + 1, px] - h[py - 1, px]])
@@ -191,7 +203,8 @@ def main():
         "crowdpose": [crowd_case(seed) for seed in range(CASES)],
         "pck": [pck_case(seed) for seed in range(CASES)],
         "aic": [aic_case(seed) for seed in range(CASES)],
-        "dark": [dark_case(seed) for seed in range(60)],
+        "dark": [dark_case(seed, numpy_blur) for seed in range(60)],
+        "dark_opencv": [dark_case(seed, opencv_blur) for seed in range(60)],
     }
     (HERE / "scores.json").write_text(json.dumps(cases, separators=(",", ":")).replace("],", "],\n"))
 

@@ -3,11 +3,11 @@ import { openDevice } from "../src/gpu/device.ts";
 import { loadConfig } from "../src/config/config.ts";
 import { renderTable } from "../src/train/log.ts";
 import { writeReport } from "./report.ts";
-import { buildStep, QUICKSTART, type StepProblem, stepProblem } from "./step.ts";
+import { buildStep, POSE_CONS, QUICKSTART, type StepProblem, stepProblem } from "./step.ts";
 
 /** Prints and writes the table for the step of a configuration file, or of the quickstart network with PoseCons. */
 export async function runKernelBench({ cfg, out }: { cfg?: string | undefined; out?: string | undefined }): Promise<void> {
-  const problem: StepProblem = cfg === undefined ? { name: "quickstart PoseCons", ...QUICKSTART, semi: true } : stepProblem(cfg, (await loadConfig(cfg)).config);
+  const problem: StepProblem = cfg === undefined ? stepProblem("quickstart PoseCons", ...QUICKSTART, ...POSE_CONS) : { name: cfg, config: (await loadConfig(cfg)).config };
   const gpu = await openDevice();
   const { prepare, work } = buildStep(gpu, problem);
   prepare(0);

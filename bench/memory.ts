@@ -8,17 +8,15 @@ import { fileURLToPath } from "node:url";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
 import { renderTable } from "../src/train/log.ts";
 import { writeReport } from "./report.ts";
-import { buildStep, QUICKSTART, type StepProblem } from "./step.ts";
-
-const LARGE = { size: [192, 256], batch: 8 } as const;
+import { buildStep, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 
 /** The steps of the table; PyTorch's figures go by these names. */
 export const MEMORY_STEPS: readonly StepProblem[] = [
-  { name: "quickstart supervised", ...QUICKSTART, semi: false },
-  { name: "quickstart PoseCons", ...QUICKSTART, semi: true },
-  { name: "PoseResNet-18 supervised", network: { depth: 18, joints: 17 }, ...LARGE, semi: false },
-  { name: "PoseResNet-50 supervised", network: { depth: 50, joints: 17 }, ...LARGE, semi: false },
-  { name: "PoseResNet-18 PoseCons", network: { depth: 18, joints: 17 }, ...LARGE, semi: true },
+  stepProblem("quickstart supervised", ...QUICKSTART, ...SUPERVISED),
+  stepProblem("quickstart PoseCons", ...QUICKSTART, ...POSE_CONS),
+  stepProblem("PoseResNet-18 supervised", ...poseResnet(18, 8), ...SUPERVISED),
+  stepProblem("PoseResNet-50 supervised", ...poseResnet(50, 8), ...SUPERVISED),
+  stepProblem("PoseResNet-18 PoseCons", ...poseResnet(18, 8), ...POSE_CONS),
 ];
 
 /** Bytes of one step. */
@@ -47,7 +45,7 @@ export async function torchSavedBytes(): Promise<Readonly<Record<string, number>
 /** Plans a step with and without recomputation. */
 export function measureStep(gpu: Gpu, problem: StepProblem, torchBytes: number): MemoryRow[] {
   return [false, true].map((recompute) => {
-    const { prepare, work, stateBytes, free } = buildStep(gpu, { ...problem, recompute });
+    const { prepare, work, stateBytes, free } = buildStep(gpu, problem, { recompute });
     prepare(0);
     const recording = gpu.record(work, { execute: false });
     const { plannedBytes, plan } = recording;

@@ -22,7 +22,7 @@ import type { CropSample } from "../src/data/sample.ts";
 import { type Case, largestDifference, memoryCase, type Row, timeReplay, uploadRandom } from "./case.ts";
 import { type ConvProblem, GEMM_1024, poseResnet18 } from "./problems.ts";
 import { commit, writeReport } from "./report.ts";
-import { buildStep, QUICKSTART, type StepProblem } from "./step.ts";
+import { buildStep, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 
 const BATCH = 8;
 const CHECKS = 48;
@@ -211,15 +211,15 @@ function memoryCases(): Case[] {
 }
 
 const STEPS: StepProblem[] = [
-  { name: "quickstart network", ...QUICKSTART, semi: false },
-  { name: "quickstart network", ...QUICKSTART, semi: true },
-  { name: "PoseResNet-18 256x192", network: { depth: 18, joints: 17 }, size: [192, 256], batch: BATCH, semi: false },
+  stepProblem("step supervised quickstart network", ...QUICKSTART, ...SUPERVISED),
+  stepProblem("step PoseCons quickstart network", ...QUICKSTART, ...POSE_CONS),
+  stepProblem("step supervised PoseResNet-18 256x192", ...poseResnet(18, BATCH), ...SUPERVISED),
 ];
 
 function stepCase(problem: StepProblem): Case {
-  const { name, batch, semi } = problem;
+  const { BATCH_SIZE: batch } = problem.config.TRAIN;
   return {
-    name: `step ${semi ? "PoseCons" : "supervised"} ${name}, batch ${batch}`,
+    name: `${problem.name}, batch ${batch}`,
     async run(gpu) {
       const { prepare, work, losses: out, free } = buildStep(gpu, problem);
       const losses: number[] = [];

@@ -1,90 +1,68 @@
-/** Whole training steps on random data, as the table of speed, the table of memory and the table of kernels run them. */
+/** Whole training steps on random data, as the tables of speed, memory and kernels run them; each is what a configuration says. */
 import { packCrops } from "../src/augment/crop_batch.ts";
 import { withRecompute } from "../src/autograd/op.ts";
-import type { ResolvedConfig } from "../src/config/config.ts";
+import { parseConfig, type ResolvedConfig } from "../src/config/config.ts";
 import type { CropSample } from "../src/data/sample.ts";
 import type { BufferRange, Gpu } from "../src/gpu/device.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
-import { PoseCons } from "../src/methods/semi/pose_cons.ts";
-import { PoseResnet, type PoseResnetFacts } from "../src/models/pose_resnet.ts";
+import { buildMethod, viewPlan } from "../src/methods/build.ts";
+import { passSlots } from "../src/methods/semi/consistency.ts";
+import { buildModel } from "../src/models/build.ts";
 import { Adam } from "../src/optim/adam.ts";
 import { LossScaler } from "../src/optim/loss_scaler.ts";
 import { Random } from "../src/random.ts";
 
-/** A step by its network, input and method. */
+/** A named step. */
 export interface StepProblem {
   name: string;
-  network: PoseResnetFacts;
-  /** Width and height of the input, px. */
-  size: readonly [number, number];
-  batch: number;
-  semi: boolean;
-  /** Cheap activations are computed again in backward. */
-  recompute?: boolean;
-  /** Features as f16, with loss scaling. */
-  mixed?: boolean;
+  config: ResolvedConfig;
 }
 
-/** The network of configs/quickstart.yaml. */
-export const QUICKSTART = { network: { depth: 8, joints: 17, width: 16, deconvFilters: [32, 32] }, size: [48, 64], batch: 16 } as const satisfies Partial<StepProblem>;
-
-/** The step of a configuration, with Adam whatever its optimiser is. */
-export function stepProblem(name: string, { MODEL, TRAIN, PRECISION }: ResolvedConfig): StepProblem {
-  const { EXTRA } = MODEL;
-  return {
-    name,
-    network: {
-      depth: EXTRA.NUM_LAYERS,
-      joints: MODEL.NUM_JOINTS,
-      width: EXTRA.WIDTH,
-      deconvFilters: EXTRA.NUM_DECONV_FILTERS,
-      deconvKernels: EXTRA.NUM_DECONV_KERNELS,
-      deconvBias: EXTRA.DECONV_WITH_BIAS,
-      finalKernel: EXTRA.FINAL_CONV_KERNEL,
-    },
-    size: MODEL.IMAGE_SIZE,
-    batch: TRAIN.BATCH_SIZE,
-    semi: MODEL.NAME === "pose_cons",
-    recompute: EXTRA.RECOMPUTE,
-    mixed: PRECISION === "mixed",
-  };
+/** A step by the keys in which its configuration differs from the defaults. */
+export function stepProblem(name: string, ...keys: readonly string[]): StepProblem {
+  return { name, config: parseConfig("", { path: name, overrides: ["DATASET.ROOT=none", ...keys] }).config };
 }
+
+/** Keys of the network of configs/quickstart.yaml and of its batch. */
+export const QUICKSTART = [
+  "MODEL.NUM_JOINTS=17", "MODEL.IMAGE_SIZE=[48,64]", "MODEL.EXTRA.NUM_LAYERS=8", "MODEL.EXTRA.WIDTH=16",
+  "MODEL.EXTRA.NUM_DECONV_LAYERS=2", "MODEL.EXTRA.NUM_DECONV_FILTERS=[32,32]", "MODEL.EXTRA.SIGMA=1", "TRAIN.BATCH_SIZE=16",
+];
+/** Keys of a published network at 256x192. */
+export function poseResnet(depth: number, batch: number): string[] {
+  return ["MODEL.NUM_JOINTS=17", "MODEL.IMAGE_SIZE=[192,256]", `MODEL.EXTRA.NUM_LAYERS=${depth}`, "MODEL.EXTRA.SIGMA=2", `TRAIN.BATCH_SIZE=${batch}`];
+}
+/** Keys of the methods. */
+export const SUPERVISED = ["MODEL.NAME=pose_resnet", "DATASET.TRAIN_DATASET=coco"];
+export const POSE_CONS = ["MODEL.NAME=pose_cons", "DATASET.TRAIN_DATASET=mix_coco_coco", "USE_JointCutout_AUG=true", "PARITY=original"];
 
 /** A step that can be run, recorded or only planned. */
 export interface BenchStep {
   /** Writes what differs from step to step; before each run. */
   prepare(step: number): void;
   work(): void;
-  /** The step's losses, at most two. */
+  /** The step's losses and watched figures; the first is that of labels. */
   readonly losses: BufferRange;
   /** Bytes of parameters, their gradients and Adam's moments. */
   readonly stateBytes: number;
-  /** Gives back network and optimiser state. */
+  /** Gives back networks and optimiser state. */
   free(): void;
 }
 
-/** Builds network, optimiser and method, and a batch of random pixels. */
-export function buildStep(gpu: Gpu, { network: facts, size, batch, semi, recompute = false, mixed = false }: StepProblem): BenchStep {
-  const network = new PoseResnet(facts);
-  const { store } = network;
-  const { joints } = facts;
-  store.materialise(gpu, 1);
-  const scaler = mixed ? new LossScaler(gpu, store.gradientArena) : undefined;
+/** Builds model, optimiser (Adam, whatever the configuration has) and method, and a batch of random pixels. */
+export function buildStep(gpu: Gpu, { config }: StepProblem, { recompute = config.MODEL.EXTRA.RECOMPUTE }: { recompute?: boolean } = {}): BenchStep {
+  const { MODEL, TRAIN, PRECISION } = config;
+  const { BATCH_SIZE: batch } = TRAIN;
+  const { IMAGE_SIZE: size, NUM_JOINTS: joints } = MODEL;
+  const model = buildModel(config);
+  const { store } = model;
+  const plan = viewPlan(config);
+  store.materialise(gpu, 1, { slots: passSlots(plan?.mostViews ?? 0) });
+  const scaler = PRECISION === "mixed" ? new LossScaler(gpu, store.gradientArena) : undefined;
   const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) });
-  const scale = 2 ** (facts.deconvFilters?.length ?? 3) / (facts.depth === 8 ? 16 : 32);
-  const all = Array.from({ length: joints }, (_, i) => i);
-  const views = { warp: true, scaleFactor: 0.25, rotationFactor: 30, jointCutouts: 5, cutoutPool: all, swapLimits: true };
   const crop = { batch, size, joints, rgb: true };
-  const method = new PoseCons(network, {
-    ...crop,
-    seed: 1,
-    heatmapSize: [size[0] * scale, size[1] * scale],
-    sigma: 2,
-    useTargetWeight: true,
-    labelledJoints: all,
-    scaler,
-    ...(semi ? { views } : {}),
-  });
+  const labelledJoints = Array.from({ length: joints }, (_, joint) => joint);
+  const method = buildMethod(model, { config, plan, crop, labelledJoints, stepsPerEpoch: 1, scaler });
   const random = new Random({ seed: 5, stream: 520 });
   const [width, height] = size;
   const samples = Array.from({ length: batch }, (): CropSample => ({
@@ -101,13 +79,13 @@ export function buildStep(gpu: Gpu, { network: facts, size, batch, semi, recompu
     record: { imageId: 0, annotationId: 0, imagePath: "", imageSize: size, center: [0, 0], scale: [1, 1], joints: new Float64Array(2 * joints), visible: new Uint8Array(joints), box: [0, 0, 1, 1], score: 1 },
   }));
   const packed = packCrops(samples, crop);
-  const losses = gpu.persistent(8, "losses");
+  const losses = gpu.persistent(4 * (method.lossNames.length + method.watchNames.length), "losses");
   const encode = () => method.encode();
   return {
     losses,
     stateBytes: 4 * store.parameterArena.bytes,
     prepare(step) {
-      method.prepare({ labelled: packed, ...(semi ? { unlabelled: packed } : {}) }, { epoch: 0, stepInEpoch: step, step });
+      method.prepare({ labelled: packed, ...(plan ? { unlabelled: packed } : {}) }, { epoch: 0, stepInEpoch: step, step });
       adam.prepare(1e-3);
     },
     work() {

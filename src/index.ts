@@ -149,12 +149,14 @@ export { cosineSchedule, linearSchedule, multiStepSchedule, productSchedule, typ
 export { Sgd, type SgdOptions } from "./optim/sgd.ts";
 export { equalShares, risingDecay, WeightAverage } from "./optim/weight_average.ts";
 export type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "./methods/method.ts";
+export { buildMethod, viewPlan } from "./methods/build.ts";
 export {
-  PoseCons,
   /** What a method is made of: sizes, seed, labels, views. */
-  type PoseConsFacts,
-  type ViewFacts,
-} from "./methods/semi/pose_cons.ts";
+  type ConsistencyFacts,
+  ConsistencyTraining,
+  type SemiFacts,
+} from "./methods/semi/consistency.ts";
+export { type AugmentCode, ViewPlan } from "./methods/semi/plan.ts";
 export { LossLog } from "./train/loss_log.ts";
 export { StepRunner, type StepRunnerOptions } from "./train/step_runner.ts";
 export { runTraining } from "./train/run.ts";
@@ -162,7 +164,7 @@ export { runValidation } from "./train/valid.ts";
 export { runPrediction } from "./train/predict.ts";
 export type { PredictRequest, TrainOutcome, TrainRequest, ValidRequest } from "./train/requests.ts";
 export { type Checkpoint, type CheckpointState, loadCheckpoint, loadCheckpointFile, saveCheckpoint } from "./train/checkpoint.ts";
-export { loadNetwork } from "./train/state.ts";
+export { loadModel } from "./train/state.ts";
 
 // Configuration.
 export { type LoadedConfig, loadConfig, parseConfig, type ResolvedConfig, runFolder } from "./config/config.ts";

@@ -60,6 +60,7 @@ export function checkMethod(config: ResolvedConfig, refuse: (key: string, messag
     // D-37: the original trains without any unlabelled image, silently.
     refuse(severalViews, "expected an augmentation beside it, for example USE_JointCutMix_CutOut_AUG (--joco_aug): without one there is no student view");
   }
+  if (config.HEAT_FUSION && config.ACCUMULATE_VIEWS) refuse("ACCUMULATE_VIEWS", "expected false beside HEAT_FUSION, which needs the heatmaps of all views at once");
   if (image.length > 1) refuse(image[1] as string, `expected one of ${image.join(", ")}, received ${image.length}`);
   const [aux] = image;
   if (aux !== undefined && MODEL.NAME !== "pose_cons") {

@@ -21,11 +21,17 @@ export interface NormalisedNames {
   readonly otherNetwork: readonly string[];
 }
 
+/** What the names of network n of several begin with: "resnet.", "resnet2.", ... whatever the backbone is. */
+export function networkPrefix(n: number): string {
+  return `resnet${n === 1 ? "" : n}.`;
+}
+
 /**
- * Takes off wrappers (module., 1., model.), mmpose's backbone. and head., and the prefix of one network of a pair
- * (resnet. or resnet2.); final_layer_1 becomes final_layer. A prefix goes only where all names have it.
+ * Takes off wrappers (module., 1., model.), mmpose's backbone. and head., and the prefix of one network of several
+ * (resnet., resnet2., ...); final_layer_1 becomes final_layer. A prefix goes only where all names have it.
+ * @param options.network which of several; a file of a single network gives that one for each.
  */
-export function normaliseNames(fileNames: Iterable<string>, { network = 1 }: { network?: 1 | 2 } = {}): NormalisedNames {
+export function normaliseNames(fileNames: Iterable<string>, { network = 1 }: { network?: number } = {}): NormalisedNames {
   let pairs = [...fileNames].map((name): [name: string, fileName: string] => [name, name]);
   const notes: string[] = [];
   const otherNetwork: string[] = [];
@@ -40,14 +46,14 @@ export function normaliseNames(fileNames: Iterable<string>, { network = 1 }: { n
   }
   if (all((name) => ["backbone.", ...MMPOSE_HEADS].some((prefix) => name.startsWith(prefix)))) strip(["backbone.", ...MMPOSE_HEADS]);
   // PARITY: the published code cuts seven letters from every name, which makes ".x" of "resnet2.x"; the point counts here.
-  if (all((name) => /^resnet2?\./.test(name))) {
-    const own = network === 1 ? "resnet." : "resnet2.";
-    const pair = pairs.some(([name]) => name.startsWith("resnet2.")) && pairs.some(([name]) => name.startsWith("resnet."));
-    if (pairs.some(([name]) => name.startsWith(own))) {
+  if (all((name) => /^resnet\d?\./.test(name))) {
+    const prefixes = new Set(pairs.map(([name]) => name.slice(0, name.indexOf(".") + 1)));
+    const own = prefixes.has(networkPrefix(network)) ? networkPrefix(network) : prefixes.size === 1 ? [...prefixes].join() : undefined;
+    if (own !== undefined) {
       otherNetwork.push(...pairs.filter(([name]) => !name.startsWith(own)).map(([, fileName]) => fileName));
       pairs = pairs.filter(([name]) => name.startsWith(own));
       strip([own]);
-      if (pair) notes.push(`network ${network} of two taken`);
+      if (prefixes.size > 1) notes.push(`network ${network} of ${prefixes.size} taken`);
     }
   }
   if (pairs.some(([name]) => name.startsWith("final_layer_1."))) {

@@ -26,16 +26,22 @@ export interface Inspection {
   batch: number;
 }
 
-/** A method of training one network. */
+/** A method of training a model. */
 export interface TrainingMethod {
-  /** Names of the entries of the loss tensor. */
+  /** Names of the first entries of what encode() returns: the losses. */
   readonly lossNames: readonly string[];
+  /** Names of the entries behind them: figures that say how training goes. */
+  readonly watchNames: readonly string[];
   /** Changes when recordings of the step no longer hold. */
   readonly generation: number;
   /** Queues uploads for the coming step; everything that differs from step to step passes through here. */
   prepare(batch: TrainingBatch, place: StepPlace): void;
-  /** Encodes forward passes, losses and gradients; returns the losses. Safe to record. */
-  encode(): Tensor;
+  /** Names the control flow of a step: steps of one mode may share a recording. */
+  mode(place: StepPlace): string;
+  /** Encodes forward passes, losses and gradients; returns the losses and watched figures. Safe to record. */
+  encode(mode?: string): Tensor;
+  /** Passes of a step that every batchnorm counts. */
+  passes(mode?: string): number;
   /** Runs the views of the prepared step without changing anything, and reads them. */
-  inspect(): Promise<Inspection>;
+  inspect(mode?: string): Promise<Inspection>;
 }

@@ -1,8 +1,9 @@
 /** The network that a configuration describes. */
 import { backboneOf, type ResolvedConfig } from "../config/config.ts";
+import { networkPrefix } from "../interop/state_names.ts";
 import { type HrnetStage, PoseHrnet } from "./hrnet.ts";
 import { ParameterStore } from "../nn/store.ts";
-import type { PoseModel, PoseNetwork } from "./network.ts";
+import type { ModelNetwork, PoseModel, PoseNetwork } from "./network.ts";
 import { PoseResnet } from "./pose_resnet.ts";
 
 type Model = Pick<ResolvedConfig, "MODEL">;
@@ -23,11 +24,11 @@ const NETWORKS: Readonly<Record<string, number>> = { pose_dual: 2, pose_sspcm: 3
 export function buildModel(config: Model): PoseModel {
   const count = NETWORKS[config.MODEL.NAME] ?? 1;
   const store = new ParameterStore();
-  const networks = Array.from({ length: count }, (_, i) => {
-    const prefix = count === 1 ? "" : `resnet${i === 0 ? "" : i + 1}.`;
+  const build = (i: number): ModelNetwork => {
+    const prefix = count === 1 ? "" : networkPrefix(i + 1);
     return { prefix, network: buildNetwork(config, { store, prefix }) };
-  });
-  return { store, networks };
+  };
+  return { store, networks: [build(0), ...Array.from({ length: count - 1 }, (_, i) => build(i + 1))] };
 }
 
 /** Builds one network without memory; call store.materialise() next. */

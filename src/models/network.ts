@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Networks that are trained together; their tensors lie in one store, under a prefix of each. */
 export interface PoseModel {
   readonly store: ParameterStore;
-  readonly networks: readonly ModelNetwork[];
+  readonly networks: readonly [ModelNetwork, ...ModelNetwork[]];
 }
 
 /** One of them. */
@@ -31,4 +31,14 @@ export interface PoseNetwork {
    * behind them may follow others (tags); those of the last output are what forward gives.
    */
   heatmaps(x: Tensor, pass: Pass): readonly Tensor[];
+}
+
+/** A model of one network. */
+export function singleModel(network: PoseNetwork): PoseModel {
+  return { store: network.store, networks: [{ prefix: "", network }] };
+}
+
+/** The networks of a model, without their prefixes. */
+export function networksOf({ networks: [first, ...rest] }: PoseModel): [PoseNetwork, ...PoseNetwork[]] {
+  return [first.network, ...rest.map(({ network }) => network)];
 }

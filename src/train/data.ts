@@ -2,6 +2,7 @@
 import type { CropBatchFacts, PackedCrops } from "../augment/crop_batch.ts";
 import { packCrops } from "../augment/crop_batch.ts";
 import type { ResolvedConfig } from "../config/config.ts";
+import { isSupervised } from "../config/method_checks.ts";
 import { agreesWithBox, type PersonRecord } from "../data/coco.ts";
 import { type Dataset, type DatasetFacts, type DatasetName, jointsOf, readDataset } from "../data/datasets.ts";
 import { ImageCache } from "../data/image.ts";
@@ -153,7 +154,7 @@ export interface TrainingData {
 /** Reads the training sets and says which samples make which step. */
 export async function openTrainingData(config: ResolvedConfig, source: SampleSource, say?: Say): Promise<TrainingData> {
   const told = say ? { say } : {};
-  const { DATASET, TRAIN, SEED, MODEL } = config;
+  const { DATASET, TRAIN, SEED } = config;
   const batchSize = TRAIN.BATCH_SIZE;
   const facts = source.cropFacts(batchSize);
   const labelled = (await readSet(config, "train", { ...told, limit: DATASET.TRAIN_LEN > 0 ? DATASET.TRAIN_LEN : undefined })).records;
@@ -174,7 +175,7 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
   const unlabelled = (await readSet(config, "unlabelled", told)).records;
   const order = new MixedOrder({ seed: SEED, labelled: labelled.length, unlabelled: unlabelled.length, batchSize });
   // The supervised run on a mixed set sees the same labelled samples in the same steps, and nothing else.
-  const needsUnlabelled = MODEL.NAME === "pose_cons";
+  const needsUnlabelled = !isSupervised(config);
   return {
     stepsPerEpoch: capped(order.stepsPerEpoch),
     labelled,
@@ -183,7 +184,8 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
       const pairs = order.batch(epoch, step);
       const supervised = pack(pairs.map((pair) => source.sample(labelled, pair.labelled, source.geometry(epoch, pair.index))));
       if (!needsUnlabelled) return { labelled: await supervised };
-      const easy = pack(pairs.map((pair) => source.sample(unlabelled, pair.unlabelled, source.geometry(epoch, pair.index, "unlabelled"))));
+      const geometry = (index: number) => (config.RAW_INPUT ? IDENTITY_GEOMETRY : source.geometry(epoch, index, "unlabelled"));
+      const easy = pack(pairs.map((pair) => source.sample(unlabelled, pair.unlabelled, geometry(pair.index))));
       return { labelled: await supervised, unlabelled: await easy };
     },
   };

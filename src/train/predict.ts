@@ -8,13 +8,14 @@ import { DataError } from "../error.ts";
 import { rescore } from "../eval/nms.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
+import { networksOf } from "../models/network.ts";
 import { boxToCenterScale } from "../pose/box.ts";
 import type { Box } from "../pose/types.ts";
 import { drawOverlay } from "../viz/overlay.ts";
 import { networkSkeleton, SampleSource } from "./data.ts";
 import { predictRecords } from "./evaluate.ts";
 import type { PredictRequest } from "./requests.ts";
-import { loadNetwork } from "./state.ts";
+import { loadModel } from "./state.ts";
 
 /** Joints with a lower score are not drawn; they are in the JSON. */
 const MIN_SCORE = 0.2;
@@ -34,7 +35,7 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
   const wanted: readonly Box[] = boxes.length > 0 ? boxes : [[0, 0, image.width, image.height]];
   for (const box of wanted) checkBox(box, image.width, image.height);
   const gpu = await openDevice();
-  const { network, config } = await loadNetwork(gpu, { modelFile, config: loaded?.config, allowPartial, say: (line) => console.error(line) });
+  const { model, config } = await loadModel(gpu, { modelFile, config: loaded?.config, allowPartial, say: (line) => console.error(line) });
   const skeleton = networkSkeleton(config);
   const joints = skeleton.jointNames.length;
   const records = wanted.map(
@@ -50,7 +51,8 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
       score: 1,
     }),
   );
-  const [predictions = []] = await predictRecords([network], { records, source: new SampleSource(config), config, keepHeatmaps: saveHeatmaps !== undefined });
+  // Of several networks their ensemble.
+  const predictions = (await predictRecords(networksOf(model), { records, source: new SampleSource(config), config, keepHeatmaps: saveHeatmaps !== undefined })).at(-1) ?? [];
   await mkdir(out, { recursive: true });
   const stem = basename(path, extname(path));
   const persons = predictions.map(({ keypoints, box }) => ({

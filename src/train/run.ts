@@ -3,14 +3,15 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withRecompute } from "../autograd/op.ts";
 import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
+import { isSupervised } from "../config/method_checks.ts";
 import { BatchLoader } from "../data/loader.ts";
 import { ConfigError } from "../error.ts";
 import { writeFileAtomic } from "../files.ts";
 import { type Gpu, openDevice } from "../gpu/device.ts";
-import { PoseCons } from "../methods/semi/pose_cons.ts";
-import type { TrainingMethod } from "../methods/method.ts";
-import { buildNetwork, networkName } from "../models/build.ts";
-import type { PoseNetwork } from "../models/network.ts";
+import { buildMethod, viewPlan } from "../methods/build.ts";
+import { passSlots } from "../methods/semi/consistency.ts";
+import { buildModel, networkName } from "../models/build.ts";
+import { networksOf } from "../models/network.ts";
 import { Adam } from "../optim/adam.ts";
 import type { Optimiser, OptimiserArenas } from "../optim/optimiser.ts";
 import { Rmsprop } from "../optim/rmsprop.ts";
@@ -29,37 +30,11 @@ import { writePredictions } from "./report.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
 import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
 import { StepRunner } from "./step_runner.ts";
-import { loadWeights } from "./weights_file.ts";
+import { loadModelWeights } from "./weights_file.ts";
 
 /** Learning rate of an epoch: multiplied by the factor once for every milestone that has passed. */
 function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number): number {
   return TRAIN.LR * multiStepSchedule({ milestones: TRAIN.LR_STEP, factor: TRAIN.LR_FACTOR })(epoch);
-}
-
-function buildMethod(network: PoseNetwork, { config, source, scaler }: { config: ResolvedConfig; source: SampleSource; scaler: LossScaler | undefined }): TrainingMethod & { readonly passes: number } {
-  const { MODEL, DATASET, TRAIN } = config;
-  const supervised = MODEL.NAME !== "pose_cons";
-  return new PoseCons(network, {
-    ...source.cropFacts(TRAIN.BATCH_SIZE),
-    seed: config.SEED,
-    heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
-    sigma: MODEL.EXTRA.SIGMA,
-    useTargetWeight: config.LOSS.USE_TARGET_WEIGHT,
-    labelledJoints: labelledJoints(config),
-    scaler,
-    ...(supervised
-      ? {}
-      : {
-          views: {
-            warp: config.UNSUP_TRANSFORM,
-            scaleFactor: DATASET.SCALE_FACTOR,
-            rotationFactor: DATASET.ROT_FACTOR,
-            jointCutouts: config.USE_JointCutout_AUG ? config.MASK_JOINT_NUM : 0,
-            cutoutPool: config.OPTIONS.JOINT_POOL === "labelled" ? labelledJoints(config) : Array.from({ length: MODEL.NUM_JOINTS }, (_, joint) => joint),
-            swapLimits: config.OPTIONS.SWAP_CUT_LIMITS,
-          },
-        }),
-  });
 }
 
 function buildOptimiser(gpu: Gpu, arenas: OptimiserArenas, { TRAIN, OPTIONS }: ResolvedConfig): Optimiser {
@@ -68,6 +43,12 @@ function buildOptimiser(gpu: Gpu, arenas: OptimiserArenas, { TRAIN, OPTIONS }: R
   if (TRAIN.OPTIMIZER === "sgd") return new Sgd(gpu, arenas, { weightDecay, momentum: TRAIN.MOMENTUM, nesterov: TRAIN.NESTEROV });
   if (TRAIN.OPTIMIZER === "rmsprop") return new Rmsprop(gpu, arenas, { weightDecay });
   return new Adam(gpu, arenas, { weightDecay });
+}
+
+const METHOD_NAMES: Readonly<Record<string, string>> = { pose_cons: "PoseCons", pose_dual: "PoseDual", pose_sspcm: "SSPCM" };
+
+function methodName({ MODEL }: ResolvedConfig): string {
+  return METHOD_NAMES[MODEL.NAME] ?? "supervised";
 }
 
 async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> {
@@ -97,16 +78,18 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const test = await readSet(config, "test", { say });
   const gpu = await openDevice();
   if (config.PRECISION === "mixed") gpu.requireHalf();
-  const network = buildNetwork(config);
-  const { store } = network;
-  store.materialise(gpu, config.SEED);
+  const model = buildModel(config);
+  const { store } = model;
+  const plan = viewPlan(config);
+  store.materialise(gpu, config.SEED, { slots: passSlots(plan?.mostViews ?? 0) });
   const scaler = config.PRECISION === "mixed" ? new LossScaler(gpu, store.gradientArena) : undefined;
   const arenas = { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) };
   const optimiser = buildOptimiser(gpu, arenas, config);
-  const method = buildMethod(network, { config, source, scaler });
-  const losses = new LossLog(gpu, method.lossNames);
-  const encode = () => method.encode();
-  const runner = new StepRunner(gpu, () => {
+  const { stepsPerEpoch } = data;
+  const method = buildMethod(model, { config, plan, crop: source.cropFacts(TRAIN.BATCH_SIZE), labelledJoints: labelledJoints(config), stepsPerEpoch, scaler });
+  const losses = new LossLog(gpu, [...method.lossNames, ...method.watchNames]);
+  const runner = new StepRunner(gpu, (mode) => {
+    const encode = () => method.encode(mode);
     losses.encode(MODEL.EXTRA.RECOMPUTE ? withRecompute(encode) : encode());
     scaler?.update();
     optimiser.step();
@@ -126,30 +109,30 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       const list = conflicts.map(({ key, before, after }) => `${key} was ${before}, is ${after}`).join("; ");
       throw new ConfigError({ code: "config/resume", where, message: `the run was begun with another configuration: ${list}`, fix: "restore these values, or start anew in another OUTPUT_DIR" });
     }
-    restoreTensors(checkpoint.tensors, where, network, optimiser);
+    restoreTensors(checkpoint.tensors, where, store, optimiser);
     ({ epoch, stepInEpoch, step, best } = checkpoint.state);
     const { counters } = checkpoint.state;
     optimiser.steps = counters["optimiserSteps"] ?? step;
     if (scaler) restoreScaler(scaler, counters, where);
   } else if (MODEL.PRETRAINED !== "") {
-    await loadWeights(store, MODEL.PRETRAINED, { need: "backbone", say });
+    await loadModelWeights(model, MODEL.PRETRAINED, { need: "backbone", say });
   }
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
   const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];
   await writeFileAtomic(join(folder, "config.yaml"), renderConfig(loaded));
 
-  const supervised = MODEL.NAME !== "pose_cons";
+  const supervised = isSupervised(config);
   say(`adapter   ${gpu.info.description || gpu.info.device} (${gpu.info.kind})`);
   const width = backboneOf(MODEL) === "resnet" ? `, width ${MODEL.EXTRA.WIDTH}` : "";
   say(`network   ${networkName(config)}${width}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}`);
-  say(`method    ${supervised ? "supervised" : "PoseCons"}: ${data.labelled.length} labelled${data.unlabelled && !supervised ? `, ${data.unlabelled.length} unlabelled` : ""} persons, ${test.records.length} for validation`);
-  say(`run       ${folder}, epochs ${epoch + 1} to ${TRAIN.END_EPOCH} of ${data.stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${step}` : ""}`);
+  say(`method    ${methodName(config)}: ${data.labelled.length} labelled${data.unlabelled && !supervised ? `, ${data.unlabelled.length} unlabelled` : ""} persons, ${test.records.length} for validation`);
+  say(`run       ${folder}, epochs ${epoch + 1} to ${TRAIN.END_EPOCH} of ${stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${step}` : ""}`);
 
-  const position = epoch * data.stepsPerEpoch + stepInEpoch;
-  const loader = new BatchLoader((at: number) => data.batch(Math.floor(at / data.stepsPerEpoch), at % data.stepsPerEpoch), {
+  const position = epoch * stepsPerEpoch + stepInEpoch;
+  const loader = new BatchLoader((at: number) => data.batch(Math.floor(at / stepsPerEpoch), at % stepsPerEpoch), {
     depth: config.WORKERS,
     begin: position,
-    end: TRAIN.END_EPOCH * data.stepsPerEpoch,
+    end: TRAIN.END_EPOCH * stepsPerEpoch,
   });
   const began = performance.now();
   let latestLosses: Record<string, number> = {};
@@ -159,7 +142,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     for (const row of rows) {
       latestLosses = row.losses;
       const at = row.step - 1;
-      steps.write({ step: row.step, epoch: Math.floor(at / data.stepsPerEpoch) + 1, lr: learningRateAt(config, Math.floor(at / data.stepsPerEpoch)), ...row.losses });
+      steps.write({ step: row.step, epoch: Math.floor(at / stepsPerEpoch) + 1, lr: learningRateAt(config, Math.floor(at / stepsPerEpoch)), ...row.losses });
     }
     steps.flush();
     // Nothing mends weights that are no numbers; no checkpoint is written behind this step.
@@ -168,7 +151,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
     await drainLosses();
     await saveCheckpoint(folder, name, {
-      tensors: await collectTensors(network, name === "latest" ? optimiser : undefined),
+      tensors: await collectTensors(store, name === "latest" ? optimiser : undefined),
       state: {
         ...place,
         step,
@@ -184,7 +167,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
 
   let evaluation: Evaluation | undefined;
   const validate = async (finished: number) => {
-    evaluation = await evaluateNetworks([network], { set: test, source, config });
+    evaluation = await evaluateNetworks(networksOf(model), { set: test, source, config });
     await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
     const { primary, primaryName } = evaluation;
     if (scores.at(-1)?.epoch === finished) scores.pop(); // a finished run that was resumed
@@ -200,29 +183,32 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
 
   try {
     for (; epoch < TRAIN.END_EPOCH; epoch++, stepInEpoch = 0) {
-      await log.begin(`epoch ${epoch + 1}/${TRAIN.END_EPOCH}`, data.stepsPerEpoch);
+      await log.begin(`epoch ${epoch + 1}/${TRAIN.END_EPOCH}`, stepsPerEpoch);
       const learningRate = learningRateAt(config, epoch);
       let previous: (() => Promise<void>) | undefined;
-      for (; stepInEpoch < data.stepsPerEpoch; ) {
+      for (; stepInEpoch < stepsPerEpoch; ) {
         const batch = await loader.next();
         if (!batch) throw new Error("the loader ended before the run");
-        method.prepare(batch, { epoch, stepInEpoch, step });
+        const place = { epoch, stepInEpoch, step };
+        const mode = method.mode(place);
+        method.prepare(batch, place);
         optimiser.prepare(learningRate);
         losses.prepare(step + 1);
-        if (inspector) await inspector.run(() => runner.run(method.generation), step + 1);
-        else runner.run(method.generation);
+        const run = () => runner.run(method.generation, mode);
+        if (inspector) await inspector.run(run, step + 1);
+        else run();
         const finished = gpu.mark();
-        store.batchesTracked += method.passes;
+        store.batchesTracked += method.passes(mode);
         step++;
         stepInEpoch++;
         // One step may run while the next is prepared; more would only hold memory.
         await previous?.();
         previous = finished;
-        if (losses.full || step % config.PRINT_FREQ === 0 || stepInEpoch === data.stepsPerEpoch) await drainLosses();
+        if (losses.full || step % config.PRINT_FREQ === 0 || stepInEpoch === stepsPerEpoch) await drainLosses();
         log.advance(stepInEpoch, { ...latestLosses, lr: learningRate });
-        const due = TRAIN.CHECKPOINT_STEPS > 0 && step % TRAIN.CHECKPOINT_STEPS === 0 && stepInEpoch < data.stepsPerEpoch;
-        if (due || (stop.aborted && stepInEpoch < data.stepsPerEpoch)) await save("latest", { epoch, stepInEpoch });
-        if (stop.aborted && stepInEpoch < data.stepsPerEpoch) return "stopped";
+        const due = TRAIN.CHECKPOINT_STEPS > 0 && step % TRAIN.CHECKPOINT_STEPS === 0 && stepInEpoch < stepsPerEpoch;
+        if (due || (stop.aborted && stepInEpoch < stepsPerEpoch)) await save("latest", { epoch, stepInEpoch });
+        if (stop.aborted && stepInEpoch < stepsPerEpoch) return "stopped";
       }
       await previous?.();
       log.end();
@@ -247,10 +233,10 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const { rows, primaryName } = evaluation;
     await writePredictions(folder, { evaluation, set: test });
     await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
-    await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch: data.stepsPerEpoch });
+    await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch });
     await drawPredictionGrid(join(folder, "predictions.png"), mainPrediction(evaluation).predictions, source.skeleton);
     await drawViews(join(folder, "views.png"), {
-      inspection: await method.inspect(),
+      inspection: await method.inspect(runner.mode),
       size: MODEL.IMAGE_SIZE,
       heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
       joints: MODEL.NUM_JOINTS,

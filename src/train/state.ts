@@ -4,13 +4,14 @@ import { restoreConfig } from "../config/config.ts";
 import { ConfigError, DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
-import { buildNetwork } from "../models/build.ts";
-import type { PoseNetwork } from "../models/network.ts";
+import { buildModel } from "../models/build.ts";
+import type { PoseModel } from "../models/network.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/state_dict.ts";
+import type { ParameterStore } from "../nn/store.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
 import { loadCheckpointFile } from "./checkpoint.ts";
-import { isBareWeights, loadWeights } from "./weights_file.ts";
+import { isBareWeights, loadModelWeights } from "./weights_file.ts";
 
 const MODEL = "model.";
 
@@ -24,8 +25,7 @@ function statePrefix({ name }: Optimiser, key: string): string {
 }
 
 /** Weights, running statistics and, with an optimiser, its state. */
-export async function collectTensors(network: PoseNetwork, optimiser?: Optimiser): Promise<Map<string, StoredTensor>> {
-  const { store } = network;
+export async function collectTensors(store: ParameterStore, optimiser?: Optimiser): Promise<Map<string, StoredTensor>> {
   const tensors = new Map(prefixed(MODEL, await readStateDict(store)));
   if (optimiser) {
     for (const [key, arena] of Object.entries(optimiser.state)) {
@@ -36,11 +36,11 @@ export async function collectTensors(network: PoseNetwork, optimiser?: Optimiser
 }
 
 /** The reverse. Errors: DataError naming the tensor that is missing or has another shape. */
-export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, network: PoseNetwork, optimiser?: Optimiser): void {
+export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, store: ParameterStore, optimiser?: Optimiser): void {
   const under = (prefix: string) => ({ where, get: (name: string) => tensors.get(prefix + name) });
-  writeStateDict(network.store, under(MODEL));
+  writeStateDict(store, under(MODEL));
   if (!optimiser) return;
-  for (const [key, arena] of Object.entries(optimiser.state)) writeArena(network.store, arena, under(statePrefix(optimiser, key)));
+  for (const [key, arena] of Object.entries(optimiser.state)) writeArena(store, arena, under(statePrefix(optimiser, key)));
 }
 
 /** A loss scaler among the counters of a checkpoint. */
@@ -70,20 +70,27 @@ export interface ModelRequest {
   readonly say: (line: string) => void;
 }
 
+/** A model with the weights of a file, and its configuration. */
+export interface LoadedModel {
+  readonly model: PoseModel;
+  readonly config: ResolvedConfig;
+}
+
 /**
- * A network with the weights of a file, and its configuration.
+ * Builds a model with the weights of a file.
  * @throws DataError where the file is damaged or does not fit; ConfigError for bare weights without a configuration.
  */
-export async function loadNetwork(gpu: Gpu, { modelFile, config: given, allowPartial, say }: ModelRequest): Promise<{ network: PoseNetwork; config: ResolvedConfig }> {
+export async function loadModel(gpu: Gpu, { modelFile, config: given, allowPartial, say }: ModelRequest): Promise<LoadedModel> {
   const bare = await isBareWeights(modelFile);
   if (bare && !given) {
     throw new ConfigError({ code: "cli/bad-argument", where: modelFile, message: "holds weights without a configuration", fix: "give the network's configuration: --cfg FILE [KEY=VALUE ...]" });
   }
   const checkpoint = bare ? undefined : await loadCheckpointFile(modelFile);
   const config = given ?? restoreConfig(checkpoint?.state.config ?? {}, modelFile);
-  const network = buildNetwork(config);
-  network.store.materialise(gpu, config.SEED);
-  if (!checkpoint || allowPartial) await loadWeights(network.store, modelFile, { need: allowPartial ? "some" : "all", say });
-  else restoreTensors(checkpoint.tensors, modelFile, network);
-  return { network, config };
+  const model = buildModel(config);
+  const { store } = model;
+  store.materialise(gpu, config.SEED);
+  if (!checkpoint || allowPartial) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });
+  else restoreTensors(checkpoint.tensors, modelFile, store);
+  return { model, config };
 }

@@ -19,6 +19,7 @@ export class StepRunner {
   readonly #eager: boolean;
   readonly #held = new Map<string, Held>();
   #latest: Recording | undefined;
+  #mode = "";
   /** Host time of the steps, ms, and how many there were. */
   readonly host = { ms: 0, steps: 0 };
 
@@ -36,6 +37,7 @@ export class StepRunner {
    * recording of its own, and all are kept.
    */
   run(generation: number, mode = ""): void {
+    this.#mode = mode;
     if (this.#eager) {
       const started = performance.now();
       this.#gpu.scope(() => this.#work(mode));
@@ -55,6 +57,11 @@ export class StepRunner {
     this.host.ms += held.recording.replay();
     this.host.steps++;
     this.#gpu.flush();
+  }
+
+  /** The mode that ran last. */
+  get mode(): string {
+    return this.#mode;
   }
 
   /** The recording that ran last. */

@@ -4,7 +4,8 @@ import { torchShape } from "../interop/layout.ts";
 import { openSafetensors, type StoredTensor } from "../interop/safetensors.ts";
 import { compareNames, type NameReport, type NormalisedNames, normaliseNames, reportLines, requireExactFit, shapesOf } from "../interop/state_names.ts";
 import { isTorchFile, openTorch, stateDict } from "../interop/torch.ts";
-import { readStateDict, writeStateDict } from "../nn/state_dict.ts";
+import { streamStateDict } from "../nn/state_dict.ts";
+import type { PoseModel } from "../models/network.ts";
 import type { ParameterStore } from "../nn/store.ts";
 import { CHECKPOINT_FORMAT, loadCheckpointFile } from "./checkpoint.ts";
 
@@ -62,10 +63,12 @@ export async function openWeights(path: string): Promise<WeightsFile> {
   return { path, kind: "checkpoint", tensors: own, read: (name) => Promise.resolve(known(own, name)) };
 }
 
-/** Names and shapes of a network's tensors as PyTorch's state_dict has them. */
-export function networkShapes(store: ParameterStore): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>(store.declarations.map(({ name, shape, kind }) => [name, torchShape(shape, kind)]));
-  for (const { name, channels } of store.statisticsDeclarations) {
+/** Names and shapes of a network's tensors as PyTorch's state_dict has them; of several in a store those under a prefix, without it. */
+export function networkShapes(store: ParameterStore, prefix = ""): Map<string, readonly number[]> {
+  const own = <T extends { name: string }>(declarations: readonly T[]) =>
+    declarations.filter(({ name }) => name.startsWith(prefix)).map((declaration) => ({ ...declaration, name: declaration.name.slice(prefix.length) }));
+  const shapes = new Map<string, readonly number[]>(own(store.declarations).map(({ name, shape, kind }) => [name, torchShape(shape, kind)]));
+  for (const { name, channels } of own(store.statisticsDeclarations)) {
     shapes.set(`${name}.running_mean`, [channels]);
     shapes.set(`${name}.running_var`, [channels]);
     shapes.set(`${name}.num_batches_tracked`, []);
@@ -79,9 +82,9 @@ export interface Fit {
   readonly normalised: NormalisedNames;
 }
 
-/** Compares a file's names, freed of prefixes, with a network's. */
-export function fitOf(file: Pick<WeightsFile, "tensors">, network: ReadonlyMap<string, readonly number[]>): Fit {
-  const normalised = normaliseNames(file.tensors.keys());
+/** Compares a file's names, freed of prefixes, with a network's. @param number which network of a file of several */
+export function fitOf(file: Pick<WeightsFile, "tensors">, network: ReadonlyMap<string, readonly number[]>, number = 1): Fit {
+  const normalised = normaliseNames(file.tensors.keys(), { network: number });
   const shapes = shapesOf(file.tensors);
   const report = compareNames(new Map([...normalised.names].map(([name, fileName]) => [name, shapes.get(fileName) ?? []])), network);
   return { report, normalised };
@@ -96,16 +99,37 @@ export function fitLines({ report, normalised }: Fit): string[] {
 /** Names of the part of a PoseResNet or HRNet that depends on the joints or is never pretrained. */
 const HEAD = /^(deconv_layers|final_layer|final_layers|prm)\./;
 
+/** How a file is to be loaded. */
+export interface LoadOptions {
+  /**
+   * "all" wants an exact fit; "some" takes what fits and keeps the initial values of the rest; "backbone" is how
+   * MODEL.PRETRAINED works: everything but the head must be there, whatever else the file has, and a head of another shape
+   * stays as it is (pose-estimation checkpoints with other joints, ImageNet classifiers).
+   */
+  need: "all" | "some" | "backbone";
+  /** Takes the report. */
+  say: (line: string) => void;
+}
+
+/**
+ * Loads a file's tensors into the networks of a model, as loadWeights does: each its own of a file of several, all the same of a
+ * file of one.
+ */
+export async function loadModelWeights({ store, networks }: PoseModel, path: string, { need, say }: LoadOptions): Promise<void> {
+  for (const [i, { prefix }] of networks.entries()) {
+    const named = (line: string) => say(networks.length === 1 ? line : `net ${i + 1}: ${line}`);
+    await loadWeights(store, path, { need, say: named, prefix, number: i + 1 });
+  }
+}
+
 /**
  * Loads a file's tensors into a network that has memory, and says what fitted.
- * `need`: "all" wants an exact fit; "some" takes what fits and keeps the initial values of the rest; "backbone" is how
- * MODEL.PRETRAINED works: everything but the head must be there, whatever else the file has, and a head of another shape
- * stays as it is (pose-estimation checkpoints with other joints, ImageNet classifiers).
+ * `prefix` and `number` choose one network of a store of several, and of a file of several.
  * @throws DataError with the report where the file does not give what is needed.
  */
-export async function loadWeights(store: ParameterStore, path: string, { need, say }: { need: "all" | "some" | "backbone"; say: (line: string) => void }): Promise<NameReport> {
+export async function loadWeights(store: ParameterStore, path: string, { need, say, prefix = "", number = 1 }: LoadOptions & { prefix?: string; number?: number }): Promise<NameReport> {
   const file = await openWeights(path);
-  const fit = fitOf(file, networkShapes(store));
+  const fit = fitOf(file, networkShapes(store, prefix), number);
   const { report, normalised } = fit;
   if (need === "all") requireExactFit(report, path);
   if (need === "backbone") {
@@ -118,9 +142,7 @@ export async function loadWeights(store: ParameterStore, path: string, { need, s
   // PARITY: the published loader drops final_layer of a PRETRAINED file even where its shape fits.
   const kept = need === "backbone" ? report.matched.filter((name) => !name.startsWith("final_layer.")) : report.matched;
   // What the file does not give keeps its initial values.
-  const whole = kept.length === report.matched.length && report.missing.length + report.reshaped.length === 0;
-  const tensors = whole ? new Map<string, StoredTensor>() : await readStateDict(store);
-  for (const name of kept) tensors.set(name, await file.read(normalised.names.get(name) ?? name));
-  writeStateDict(store, { where: path, get: (name) => tensors.get(name) });
+  const fileName = (name: string) => normalised.names.get(name.slice(prefix.length)) ?? name;
+  await streamStateDict(store, kept.map((name) => prefix + name), { where: path, read: (name) => file.read(fileName(name)) });
   return report;
 }

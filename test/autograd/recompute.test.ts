@@ -16,7 +16,7 @@ import { tinyTrainer } from "../support/tiny_trainer.ts";
 
 const gpu = await testDevice();
 
-for (const facts of [{ views: false }, { views: true }, { views: true, separate: true }]) {
+for (const facts of [{ semi: false }, { semi: true }, { semi: true, separate: true }]) {
   test(`a training step with recomputation gives the same bits in less memory: ${JSON.stringify(facts)}`, async () => {
     const [kept, remade] = [0, 1].map(() => tinyTrainer(gpu, { batch: 16, ...facts }));
     if (!kept || !remade) throw new Error("two trainers");

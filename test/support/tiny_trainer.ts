@@ -3,8 +3,11 @@ import { packCrops } from "../../src/augment/crop_batch.ts";
 import type { CropSample } from "../../src/data/sample.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";
-import { PoseCons } from "../../src/methods/semi/pose_cons.ts";
+import { ConsistencyTraining, passSlots, type SemiFacts } from "../../src/methods/semi/consistency.ts";
+import { type AugmentCode, ViewPlan } from "../../src/methods/semi/plan.ts";
+import type { ModelNetwork } from "../../src/models/network.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
+import { ParameterStore } from "../../src/nn/store.ts";
 import { Adam } from "../../src/optim/adam.ts";
 import { LossScaler } from "../../src/optim/loss_scaler.ts";
 import { Random } from "../../src/random.ts";
@@ -32,15 +35,37 @@ function samples(batch: number, seed: number): CropSample[] {
   }));
 }
 
-/** A trainer of one tiny network: a step's work, its preparation, and what it leaves. */
-export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true, mixed = false }: { batch: number; separate?: boolean; views?: boolean; mixed?: boolean }) {
-  const network = new PoseResnet({ depth: 8, joints: JOINTS, width: 8, deconvFilters: [16, 16] });
-  const { store } = network;
-  store.materialise(gpu, 1);
+/** What a tiny trainer trains. */
+export interface TinyTrainer {
+  batch: number;
+  networks?: 1 | 2;
+  separate?: boolean;
+  /** False: supervised training. */
+  semi?: boolean;
+  views?: readonly AugmentCode[];
+  mode?: "sequential" | "multi" | "repeat";
+  couples?: readonly (readonly [teacher: string, student: string])[];
+  mixed?: boolean;
+  /** What differs from plain consistency training. */
+  facts?: Partial<SemiFacts>;
+}
+
+/** Steps of an epoch of a tiny trainer; with couples an epoch runs through them. */
+export const TINY_STEPS = 100;
+
+/** A trainer of tiny networks: a step's work, its preparation, and what it leaves. */
+export function tinyTrainer(gpu: Gpu, options: TinyTrainer) {
+  const { batch, networks = 1, separate = false, semi = true, views = ["JC"], mode = "sequential", couples = [], mixed = false, facts = {} } = options;
+  const store = new ParameterStore();
+  const build = (prefix: string): ModelNetwork => ({ prefix, network: new PoseResnet({ depth: 8, joints: JOINTS, width: 8, deconvFilters: [16, 16], store, prefix }) });
+  const model = { store, networks: [build(networks === 1 ? "" : "resnet."), ...(networks === 1 ? [] : [build("resnet2.")])] } as const;
+  const counts = { cutout: 5, cutmix: 2, jointCutout: 3, jointCutOcclusion: 2, cutoutInChain: 5, cutmixInChain: 2, randMagnitude: 20 };
+  const plan = new ViewPlan({ enabled: new Set(views), counts, mode, repeat: 2, couples, stepWise: true });
+  store.materialise(gpu, 1, { slots: passSlots(plan.mostViews) });
   const scaler = mixed ? new LossScaler(gpu, store.gradientArena, { interval: 20 }) : undefined;
   const adam = new Adam(gpu, { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) });
   const crop = { batch, size: SIZE, joints: JOINTS, rgb: true };
-  const method = new PoseCons(network, {
+  const method = new ConsistencyTraining(model, {
     ...crop,
     seed: 4,
     heatmapSize: [8, 8],
@@ -49,17 +74,37 @@ export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true, m
     labelledJoints: ALL,
     separate,
     scaler,
-    ...(views ? { views: { warp: true, scaleFactor: 0.25, rotationFactor: 30, jointCutouts: 3, cutoutPool: ALL, swapLimits: true } } : {}),
+    semi: semi
+      ? {
+          plan,
+          beginEpoch: 0,
+          endEpoch: 1,
+          stepsPerEpoch: TINY_STEPS,
+          warp: true,
+          scaleFactor: 0.25,
+          rotationFactor: 30,
+          augment: { pool: ALL, scale: 32 / 256, swapLimits: true, swapJointAxes: true },
+          alignCentres: false,
+          sharpen: false,
+          confidence: undefined,
+          fuse: false,
+          ...facts,
+        }
+      : undefined,
   });
-  const losses = gpu.upload(new Float32Array(2), "losses");
+  const losses = gpu.upload(new Float32Array(method.lossNames.length + method.watchNames.length), "losses");
+  let current = "";
+  /** Encodes the step that was prepared last. */
   const work = () => {
-    const loss = method.encode();
+    const loss = method.encode(current);
     addInto(gpu, { a: loss.range, b: undefined, out: losses, count: loss.size });
     scaler?.update();
     adam.step();
   };
   const prepare = (step: number, { learningRate = 1e-3, seed = step }: { learningRate?: number; seed?: number } = {}) => {
-    method.prepare({ labelled: packCrops(samples(batch, 10 + seed), crop), unlabelled: packCrops(samples(batch, 50 + seed), crop) }, { epoch: 0, stepInEpoch: step, step });
+    const place = { epoch: 0, stepInEpoch: step, step };
+    current = method.mode(place);
+    method.prepare({ labelled: packCrops(samples(batch, 10 + seed), crop), unlabelled: packCrops(samples(batch, 50 + seed), crop) }, place);
     adam.prepare(learningRate);
   };
   const state = async () => ({
@@ -70,5 +115,5 @@ export function tinyTrainer(gpu: Gpu, { batch, separate = false, views = true, m
     moments: await gpu.readFloats(adam.v),
     scale: await scaler?.read(),
   });
-  return { method, scaler, work, prepare, state };
+  return { method, store, scaler, work, prepare, state };
 }

@@ -1,0 +1,21 @@
+/** How high the peaks of heatmaps are, and how many maps have next to none: the sign of a collapse. */
+import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { defineKernel } from "../gpu/kernel.ts";
+
+const kernel = defineKernel({
+  name: "heatmap/peak_statistics",
+  fragments: ["heatmap/peak_statistics.wgsl"],
+  buffers: { peaks: "read", shares: "read", out: "read_write" },
+  uniforms: { batch: "u32", joints: "u32", flat_below: "f32" },
+});
+
+/**
+ * out [2] = mean peak value, share of peaks below `flatBelow`. peaks [batch, joints, 3]; shares [joints]: what each joint's
+ * peak counts, 0 for joints that do not.
+ */
+export function peakStatistics(
+  gpu: Gpu,
+  { peaks, shares, out, batch, joints, flatBelow }: { peaks: BufferRange; shares: BufferRange; out: BufferRange; batch: number; joints: number; flatBelow: number },
+): void {
+  gpu.run(kernel, { buffers: { peaks, shares, out }, uniforms: { batch, joints, flat_below: flatBelow }, workgroups: [1, 1, 1] });
+}

@@ -45,7 +45,11 @@ describe("experiment files of the original programs", () => {
       MODEL: { ...config.MODEL, PRETRAINED: "" },
       DATASET: { ...config.DATASET, ROOT: "", UNSUP_BBOX_FILE: "" },
       TEST: { ...config.TEST, COCO_BBOX_FILE: "" },
-      ...{ PARITY: "", OPTIONS: "", LOG_DIR: "", DEBUG: "", CONS_RAND_AUG: false },
+      PARITY: "",
+      OPTIONS: "",
+      LOG_DIR: "",
+      DEBUG: "",
+      CONS_RAND_AUG: false,
     });
     expect(comparable(original.config)).toEqual(comparable(own.config));
     expect(own.config.PARITY).toBe("original");

@@ -49,7 +49,7 @@ export function checkMethod(config: ResolvedConfig, refuse: (key: string, messag
   const { MODEL, DATASET, MULTI_AUGS, REPEAT_AUG, PROG_MODE, AUG_EASY_HARD_COUPLES, SSPCM } = config;
   if (isSupervised(config)) return; // one file serves a method and the supervised run beside it
   if (!DATASET.TRAIN_DATASET.startsWith("mix_")) {
-    refuse("DATASET.TRAIN_DATASET", `expected mix_coco_coco or mix_mpii_ai, because ${MODEL.NAME} needs unlabelled images, received ${DATASET.TRAIN_DATASET}`);
+    refuse("DATASET.TRAIN_DATASET", `expected mix_coco_coco, mix_mpii_ai or mix_lspet_lspet, because ${MODEL.NAME} needs unlabelled images, received ${DATASET.TRAIN_DATASET}`);
   }
   const on = AUGMENTATION_KEYS.filter((name) => config[name]);
   const image = on.filter((name) => IMAGE_AUGMENTATIONS.includes(name));

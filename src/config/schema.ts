@@ -97,9 +97,9 @@ const synthetic = v.optional(
 const dataset = section({
   ROOT: key(v.string(), "data", "folder that holds coco/, or that is itself a COCO folder"),
   TRAIN_DATASET: key(
-    v.picklist(["coco", "mpii", "ai_challenger", "crowdpose", "lspet", "lspetmpii", "mix_coco_coco", "mix_mpii_ai"]),
+    v.picklist(["coco", "mpii", "ai_challenger", "crowdpose", "lspet", "lspetmpii", "mix_coco_coco", "mix_mpii_ai", "mix_lspet_lspet"]),
     "coco",
-    "labelled persons of one data set (lspetmpii: MPII and LSP joined); mix_coco_coco, mix_mpii_ai: labelled persons of the first paired with unlabelled ones of the second",
+    "labelled persons of one data set (lspetmpii: MPII and LSP joined); mix_coco_coco, mix_mpii_ai, mix_lspet_lspet: labelled persons of the first paired with unlabelled ones of the second",
   ),
   TEST_DATASET: key(
     v.picklist(["coco", "mpii", "ai_challenger", "crowdpose", "lspet", "lspetmpii"]),
@@ -177,6 +177,8 @@ const testing = section({
   BATCH_SIZE: key(positive, 32, "persons in a validation batch"),
   INTERVAL: key(positive, 1, "validate after every so many epochs, and after the last"),
   FLIP_TEST: key(v.boolean(), false, "average the heatmaps of the image and of its mirror image"),
+  PCK_LENGTH: key(v.picklist(["torso", "box"]), "torso", "lspet: distances are measured by the torso (left shoulder to right hip), or by the longer side of the crop's box in the image"),
+  PCK_THRE: key(v.pipe(v.number(), v.finite(), v.gtValue(0)), 0.2, "lspet: share of PCK_LENGTH within which a joint is right"),
   POST_PROCESS: key(v.boolean(), true, "shift a peak by a quarter pixel towards its higher neighbour"),
   POST_TYPE: key(
     v.picklist(["shift", "dark"]),

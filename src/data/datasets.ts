@@ -10,7 +10,7 @@ import { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGr
 import type { CocoGroundTruth } from "./coco_types.ts";
 import { crowdPosePlace, readCrowdPoseGroundTruth, unswapSizes } from "./crowdpose.ts";
 import { detectionRecords, readDetections } from "./detections.ts";
-import { lspRecords, readLspPersons } from "./lsp.ts";
+import { type LspPerson, lspRecords, readLspPersons } from "./lsp.ts";
 import { lspetMpiiRecords, mpiiPlace, mpiiRecords, readMpiiPersons } from "./mpii.ts";
 
 /** Names as the source systems' configurations have them; lspet is LSP Extended as distributed. */
@@ -27,7 +27,7 @@ export function jointsOf(name: DatasetName): JointSet {
 /** What to read. */
 export interface DatasetFacts {
   root: string;
-  /** For example train, val, train2017; lspet has no sets. */
+  /** For example train, val, train2017; of lspet the numbers of the first and last image, "1-1500", and otherwise all. */
   set: string;
   /** Joints of the records, which are the network's. */
   skeleton: Skeleton;
@@ -96,6 +96,16 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
   return { name, joints, file, records, truth, ...(name === "ai_challenger" ? { pckFile } : {}) };
 }
 
+/** Persons of the images that a set "FIRST-LAST" names; all for any other name. */
+function personsOfRange(persons: readonly LspPerson[], set: string, file: string): readonly LspPerson[] {
+  const range = /^(\d+)-(\d+)$/.exec(set);
+  if (!range) return persons;
+  const [first, last] = [Number(range[1]), Number(range[2])];
+  const own = persons.filter(({ image }) => image >= first && image <= last);
+  if (own.length > 0) return own;
+  throw new DataError({ code: "data/no-images", where: file, message: `the set "${set}" names no image; there are 1 to ${persons.length}`, fix: "name the first and the last image, for example 1-1500" });
+}
+
 /** gt_<name>.mat beside <name>.json, as MPII's are. */
 function pckFileBeside(annotations: string): string {
   return join(dirname(annotations), `gt_${basename(annotations, ".json")}.mat`);
@@ -115,7 +125,7 @@ export async function readDataset(name: DatasetName, facts: DatasetFacts): Promi
   if (name === "lspet") {
     const base = existsSync(join(root, "lspet")) ? join(root, "lspet") : root;
     const place = facts.place ?? { annotations: join(base, "joints.mat"), images: join(base, "images") };
-    const records = lspRecords(await readLspPersons(place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, inputSize, ...limit });
+    const records = lspRecords(personsOfRange(await readLspPersons(place.annotations), set, place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, inputSize, ...limit });
     return { name, joints: jointsOf(name), file: place.annotations, records };
   }
   if (name === "lspetmpii" && set.startsWith("train") && !facts.place) {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { Dataset } from "../data/datasets.ts";
 import { readAicPckTruth } from "../data/aic.ts";
 import { readPckTruth } from "../data/mpii.ts";
+import { PIXEL_STD } from "../pose/box.ts";
 import { CROWDPOSE_NMS_SIGMAS, gatherJoints } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
 import { evaluateAic } from "./aic_eval.ts";
@@ -32,6 +33,8 @@ export interface DatasetScoreOptions {
   inVisThreshold: number;
   oksThreshold: number;
   soft?: boolean;
+  /** Of LSP Extended: what distances are measured by, and the share of it that is right; the torso and 0.2 where absent. */
+  pck?: { length: "torso" | "box"; threshold: number };
 }
 
 /** Lengths below a pixel would make every distance too far: torsos and heads seen from above or below. */
@@ -48,7 +51,7 @@ function jointRows(names: readonly string[], scores: PckScores, mean: string): [
  * AP; MPII and LSP: PCKh and PCK by their ground-truth file; AI Challenger: its OKS score, without suppression, and PCK.
  * Sets without ground truth give no rows.
  */
-export async function scoreDataset(dataset: Dataset, persons: readonly PredictedPerson[], { network, inVisThreshold, oksThreshold, soft = false }: DatasetScoreOptions): Promise<DatasetScores> {
+export async function scoreDataset(dataset: Dataset, persons: readonly PredictedPerson[], { network, inVisThreshold, oksThreshold, soft = false, pck = { length: "torso", threshold: 0.2 } }: DatasetScoreOptions): Promise<DatasetScores> {
   const { name, joints, truth, records, pckFile, ownFiles = false } = dataset;
   const predictions = Float64Array.from(persons.flatMap(({ keypoints }) => [...gatherJoints(keypoints, { network, set: joints })]));
   const options = { skeleton: network, joints, inVisThreshold, oksThreshold, soft };
@@ -77,9 +80,11 @@ export async function scoreDataset(dataset: Dataset, persons: readonly Predicted
   }
   if (name === "lspet") {
     const own = pckTruthOf(records, { network, joints, segment: ["left_shoulder", "right_hip"] });
-    const lengths = boxDiagonals(own).map((length) => Math.max(length, SHORTEST_TORSO_PX));
-    const scores = scorePck(own, predictions, { lengths, threshold: 0.2 });
-    return { rows: jointRows(joints.jointNames, scores, "PCK@0.2"), primary: scores.mean, primaryName: "PCK@0.2", pck: scores, results: [], predictions };
+    const torsos = () => boxDiagonals(own).map((length) => Math.max(length, SHORTEST_TORSO_PX));
+    const boxes = () => Float64Array.from(records, ({ scale }) => PIXEL_STD * Math.max(...scale));
+    const scores = scorePck(own, predictions, { lengths: pck.length === "torso" ? torsos() : boxes(), threshold: pck.threshold });
+    const title = `PCK@${pck.threshold}${pck.length === "box" ? " of the box" : ""}`;
+    return { rows: jointRows(joints.jointNames, scores, title), primary: scores.mean, primaryName: title, pck: scores, results: [], predictions };
   }
   const hasFile = pckFile !== undefined && existsSync(pckFile);
   if (!hasFile && records.every(({ visible }) => !visible.includes(1))) return { ...UNSCORED, results: [], predictions };

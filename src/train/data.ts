@@ -42,10 +42,11 @@ export function networkSkeleton({ MODEL, DATASET }: Pick<ResolvedConfig, "MODEL"
   return skeletonFor(MODEL.NUM_JOINTS, [DATASET.TRAIN_DATASET, DATASET.TEST_DATASET]);
 }
 
-/** The data sets that a mixed one is made of: labelled, unlabelled. Source: MultiAugs' mix_coco_coco and mix_mpii_ai. */
+/** The data sets that a mixed one is made of: labelled, unlabelled. Source: MultiAugs' mix_coco_coco and mix_mpii_ai; LSP Extended with itself is ours. */
 const MIXED: Readonly<Record<string, readonly [labelled: DatasetName, unlabelled: DatasetName]>> = {
   mix_coco_coco: ["coco", "coco"],
   mix_mpii_ai: ["mpii", "ai_challenger"],
+  mix_lspet_lspet: ["lspet", "lspet"],
 };
 
 /** Data set, image set and files of a role, explicit files first. */

@@ -47,6 +47,11 @@ export interface PredictFacts {
   progress?: (done: number, total: number) => void;
 }
 
+/** How many of the networks make the ensemble and the average: of SSPCM's three the two that teach, else all. */
+function ensembleSize({ MODEL }: Pick<ResolvedConfig, "MODEL">, networks: number): number {
+  return MODEL.NAME === "pose_sspcm" ? Math.min(2, networks) : networks;
+}
+
 /**
  * Runs networks in evaluation mode over all records: one list of predictions per network, and behind several of them one of their
  * ensemble, which decodes the mean of their heatmaps. Keypoints come back in image px.
@@ -120,7 +125,7 @@ export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNet
     crops.write(packCrops(samples, facts));
     const maps: Float32Array[] = [];
     for (const network of networks) maps.push(await mapsOf(network));
-    if (networks.length > 1) maps.push(averageMaps(maps));
+    if (networks.length > 1) maps.push(averageMaps(maps.slice(0, ensembleSize(config, networks.length))));
     maps.forEach((values, i) => predictions[i]?.push(...decode(values, samples)));
     progress?.(position + 1, total);
   }
@@ -169,10 +174,10 @@ export async function evaluateNetworks(
   const scored: NetworkScores[] = [];
   for (const [i, predictions] of lists.entries()) {
     const name = networks.length === 1 ? "" : i < networks.length ? `net ${i + 1}` : "ensemble";
-    const scores = await scoreDataset(set, predictions, { network: source.skeleton, inVisThreshold: TEST.IN_VIS_THRE, oksThreshold: TEST.OKS_THRE, soft: TEST.SOFT_NMS });
+    const scores = await scoreDataset(set, predictions, { network: source.skeleton, inVisThreshold: TEST.IN_VIS_THRE, oksThreshold: TEST.OKS_THRE, soft: TEST.SOFT_NMS, pck: { length: TEST.PCK_LENGTH, threshold: TEST.PCK_THRE } });
     scored.push({ name, scores, predictions });
   }
-  const single = scored.slice(0, networks.length);
+  const single = scored.slice(0, ensembleSize(config, networks.length));
   const rows = scored.map(({ name, scores }) => ({ name, figures: scores.rows }));
   const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   if (networks.length > 1) {

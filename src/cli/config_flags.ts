@@ -66,6 +66,17 @@ export const TRAINING_FLAGS = {
   local_rank: { type: "text", hint: "N", description: "Refused: one process trains on one GPU", refuse: () => `${ONE_GPU}; start it without a launcher` },
 } as const satisfies Flags;
 
+/** Flags of validation. Source: multiaugs §7.7. */
+export const VALIDATION_FLAGS = {
+  ...SHARED_FLAGS,
+  "flip-test": on("TEST.FLIP_TEST", "Average with the heatmaps of the mirror image"),
+  "shift-heatmap": on("TEST.SHIFT_HEATMAP", "Align the mirrored heatmaps by one column"),
+  "post-process": on("TEST.POST_PROCESS", "Shift peaks by a quarter pixel"),
+  post_type: text("shift|dark", "TEST.POST_TYPE", "How a peak is placed below the pixel"),
+  "use-detect-bbox": { type: "switch", sets: ["TEST.USE_GT_BBOX=false"], description: "Crop detected boxes, those of --coco-bbox-file (TEST.USE_GT_BBOX)" },
+  "coco-bbox-file": text("FILE", "TEST.COCO_BBOX_FILE", "Detections in COCO's form"),
+} as const satisfies Flags;
+
 /** The overrides KEY=VALUE that the given flags stand for. */
 export function flagOverrides<F extends Flags>(flags: F, values: FlagValues<F>): string[] {
   const overrides: string[] = [];

@@ -56,6 +56,14 @@ export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNe
   });
 }
 
+/** How the source systems' tables begin: <H>x<W>_<name>_<layers>_<deconvolution widths>, without the last for HRNet. */
+export function modelTitle({ MODEL }: Model): string {
+  const { EXTRA, IMAGE_SIZE, NAME } = MODEL;
+  const hrnet = backboneOf(MODEL) === "hrnet";
+  const widths = hrnet ? "" : `_${EXTRA.NUM_DECONV_FILTERS.map((width) => `d${width}`).join("")}`;
+  return `${IMAGE_SIZE[1]}x${IMAGE_SIZE[0]}_${NAME}_${hrnet ? EXTRA.STAGE2.NUM_CHANNELS[0] : EXTRA.NUM_LAYERS}${widths}`;
+}
+
 /** What a table or a log calls it. */
 export function networkName({ MODEL }: Model): string {
   const { EXTRA } = MODEL;

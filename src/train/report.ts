@@ -43,10 +43,10 @@ function markdown({ head, rows }: TextTable): string {
   return [head, head.map((_, i) => (i === 0 ? "---" : "--:")), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** The scores: a row per network, and of several their average and ensemble. `label` names a single network. */
-export function scoreTable(evaluation: Evaluation, { label }: { label: string }): TextTable {
+/** The scores: a row per network, and of several their average and ensemble. `label` names a single network, `title` stands in the head. */
+export function scoreTable(evaluation: Evaluation, { label, title = "" }: { label: string; title?: string }): TextTable {
   return {
-    head: ["", ...mainRow(evaluation).map(([name]) => name)],
+    head: [title, ...mainRow(evaluation).map(([name]) => name)],
     rows: evaluation.rows.map(({ name, figures }) => [name || label, ...figures.map(([, value]) => value.toFixed(4))]),
   };
 }
@@ -124,6 +124,10 @@ export interface ReportFacts {
   modelFiles: readonly string[];
   /** Name of the image set, for titles. */
   setName: string;
+  /** Head of the table, as the source systems have it. */
+  tableTitle: string;
+  /** Write the results files (TEST.SAVE_RESULT). */
+  saveResults: boolean;
 }
 
 /**
@@ -131,7 +135,7 @@ export interface ReportFacts {
  * threshold and the errors of joints, or PCK by threshold; the worst cases; some predictions. Sets without ground truth get results
  * and predictions only. Returns the paths of the figures.
  */
-export async function writeReport(folder: string, { evaluation, set, network, label, modelFiles, setName }: ReportFacts): Promise<string[]> {
+export async function writeReport(folder: string, { evaluation, set, network, label, modelFiles, setName, tableTitle, saveResults }: ReportFacts): Promise<string[]> {
   const main = mainPrediction(evaluation);
   const { keypoints, pck, results } = main.scores;
   const at = (name: string) => join(folder, `valid_${name}`);
@@ -144,7 +148,7 @@ export async function writeReport(folder: string, { evaluation, set, network, la
     figures.push(at(name));
   };
 
-  await writePredictions(folder, { evaluation, set, prefix: "valid_" });
+  if (saveResults) await writePredictions(folder, { evaluation, set, prefix: "valid_" });
   const content = {
     modelFile: modelFiles.length === 1 ? modelFiles[0] : modelFiles,
     dataset: set.name,
@@ -157,7 +161,7 @@ export async function writeReport(folder: string, { evaluation, set, network, la
   };
   await writeFileAtomic(at("results.json"), `${JSON.stringify(content, undefined, 2)}\n`);
   const lines = errors ? [`Persons that nothing was found for: ${errors.missedPersons}; detections of nobody: ${errors.spareDetections}.`] : [];
-  const tables = [`# ${title}`, markdown(scoreTable(evaluation, { label })), ...(joints ? ["## Joints", markdown(joints), ...lines] : [])];
+  const tables = [`# ${title}`, markdown(scoreTable(evaluation, { label, title: tableTitle })), ...(joints ? ["## Joints", markdown(joints), ...lines] : [])];
   await writeFileAtomic(at("tables.md"), `${tables.join("\n\n")}\n`);
 
   if (keypoints) await figure("precision_recall.png", (path) => drawPrecisionRecall(path, keypoints.precision, title));

@@ -21,8 +21,10 @@ export interface ValidRequest {
   readonly loaded: LoadedConfig;
   /** Folder of the run, where results are written. */
   readonly folder: string;
-  /** Weights: a checkpoint's JSON or tensor file, or .pth, .pth.tar, .safetensors. */
-  readonly modelFile: string;
+  /** Weights: checkpoints' JSON or tensor files, or .pth, .pth.tar, .safetensors; several are an ensemble. */
+  readonly modelFiles: readonly string[];
+  /** Take all networks that the files hold, also where the configuration names a single one. */
+  readonly ensemble: boolean;
   /** Take what fits of the weights. */
   readonly allowPartial: boolean;
 }

@@ -231,7 +231,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   async function finish(): Promise<void> {
     if (!evaluation) return;
     const { rows, primaryName } = evaluation;
-    await writePredictions(folder, { evaluation, set: test });
+    if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation, set: test });
     await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
     await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch });
     await drawPredictionGrid(join(folder, "predictions.png"), mainPrediction(evaluation).predictions, source.skeleton);

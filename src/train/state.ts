@@ -4,6 +4,7 @@ import { restoreConfig } from "../config/config.ts";
 import { ConfigError, DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
+import { networkPrefix } from "../interop/state_names.ts";
 import { buildModel } from "../models/build.ts";
 import type { PoseModel } from "../models/network.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/state_dict.ts";
@@ -90,7 +91,9 @@ export async function loadModel(gpu: Gpu, { modelFile, config: given, allowParti
   const model = buildModel(config);
   const { store } = model;
   store.materialise(gpu, config.SEED);
-  if (!checkpoint || allowPartial) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });
+  // The weights of several networks for a single one: names decide, as for bare weights.
+  const ofSeveral = model.networks.length === 1 && [...(checkpoint?.tensors.keys() ?? [])].some((name) => name.startsWith(`${MODEL}${networkPrefix(1)}`));
+  if (!checkpoint || allowPartial || ofSeveral) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });
   else restoreTensors(checkpoint.tensors, modelFile, store);
   return { model, config };
 }

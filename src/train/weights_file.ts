@@ -63,6 +63,13 @@ export async function openWeights(path: string): Promise<WeightsFile> {
   return { path, kind: "checkpoint", tensors: own, read: (name) => Promise.resolve(known(own, name)) };
 }
 
+/** How many networks a file of weights holds: those of several are told by their prefixes. Errors: as openWeights. */
+export async function networksIn(path: string): Promise<number> {
+  const { tensors } = await openWeights(path);
+  const prefixes = new Set([...tensors.keys()].map((name) => /^(?:module\.|model\.|1\.)*(resnet\d?)\./.exec(name)?.[1]).filter((prefix) => prefix !== undefined));
+  return Math.max(1, prefixes.size);
+}
+
 /** Names and shapes of a network's tensors as PyTorch's state_dict has them; of several in a store those under a prefix, without it. */
 export function networkShapes(store: ParameterStore, prefix = ""): Map<string, readonly number[]> {
   const own = <T extends { name: string }>(declarations: readonly T[]) =>

@@ -1,5 +1,5 @@
 // The crop of a person, as OpenCV's 8-bit warpAffine computes it (bilinear on a 1/32 px grid, black border), then
-// (p / 255 - mean) / deviation per channel.
+// normalised.
 // n: sample; u, v: output pixel. Layout: pixels = bytes of all image windows, RGB interleaved, packed in words;
 // windows [batch, 8] = byte offset, window x, y, width, height, image width, flip, swap red and blue;
 // tables [batch, 2 * (height + width)] = fixed-point source coordinates: x by row, x by column, y by row, y by column
@@ -54,9 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   let grey = vec3<f32>((sum + 16384) >> vec3<u32>(15u));
   let ordered = select(grey, grey.zyx, swap);
-  // PARITY: the constants are not reordered for BGR networks (multiaugs D-5).
-  let normalised = (ordered / 255.0 - vec3<f32>(0.485, 0.456, 0.406)) / vec3<f32>(0.229, 0.224, 0.225);
-  y[3u * i] = narrow(normalised.x);
-  y[3u * i + 1u] = narrow(normalised.y);
-  y[3u * i + 2u] = narrow(normalised.z);
+  let value = normalised(ordered);
+  y[3u * i] = narrow(value.x);
+  y[3u * i + 1u] = narrow(value.y);
+  y[3u * i + 2u] = narrow(value.z);
 }

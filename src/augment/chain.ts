@@ -4,9 +4,11 @@
  */
 import { OpError } from "../error.ts";
 import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { type ColourChoice, colourOperation } from "../kernels/augment_colour.ts";
 import { mixup, mixupDraws } from "../kernels/augment_mixup.ts";
 import { applyPatches, cutoutPatches, type JointSource, jointCutoutPatches, jointOcclusionPatches, PATCH_BYTES, type PatchStep } from "../kernels/augment_patches.ts";
 import { emptyTensor, shapeText, type Tensor } from "../tensor/tensor.ts";
+import { type Magnitude, policyLevels, randAugment, trivialAugment } from "./colour_policy.ts";
 
 /** Steps that hide or replace boxes of an image. */
 type BoxStep =
@@ -15,8 +17,16 @@ type BoxStep =
   | { kind: "joint_cutout"; holes: number }
   | { kind: "joint_cut_occlusion"; patches: number };
 
+/** Steps that change colours, in bytes as Pillow does. */
+type ColourStep =
+  | { kind: "rand_augment"; magnitude: Magnitude; /** Operations behind one another; 2 where absent. */ count?: number }
+  | { kind: "trivial_augment" }
+  /** Half of the image from a second draw of the policy. */
+  | { kind: "yoco"; policy: "rand_augment"; magnitude: Magnitude }
+  | { kind: "yoco"; policy: "trivial_augment" };
+
 /** One augmentation of a chain. */
-export type AugmentStep = BoxStep | { kind: "mixup" };
+export type AugmentStep = BoxStep | ColourStep | { kind: "mixup" };
 
 /** What all chains of a training share. */
 export interface AugmentOptions {
@@ -50,25 +60,44 @@ type PlacedCall = AugmentCall & { site: number };
 /** Sites of a lane: more than a chain has steps. */
 const SITES_PER_LANE = 256;
 
-const CODES = { cutout: "CO", cutmix: "CM", mixup: "MU", joint_cutout: "JC", joint_cut_occlusion: "JO" } as const satisfies Record<AugmentStep["kind"], string>;
+/** Operations of RandAugment behind one another. */
+const RAND_AUGMENT_COUNT = 2;
+
+const CODES = {
+  cutout: "CO",
+  cutmix: "CM",
+  mixup: "MU",
+  joint_cutout: "JC",
+  joint_cut_occlusion: "JO",
+  rand_augment: "RA",
+  trivial_augment: "TA",
+  yoco: "YOCO",
+} as const satisfies Record<AugmentStep["kind"], string>;
+
+function stepName(step: AugmentStep): string {
+  const policy = step.kind === "yoco" ? CODES[step.policy] : "";
+  return CODES[step.kind] + policy;
+}
 
 /** A chain in the codes of the papers, in order: "JC+CM"; "A60", the mere second affine, for an empty one. */
 export function chainName(chain: readonly AugmentStep[]): string {
-  return chain.map(({ kind }) => CODES[kind]).join("+") || "A60";
+  return chain.map(stepName).join("+") || "A60";
 }
 
 function patchCount(step: BoxStep): number {
   return step.kind === "joint_cut_occlusion" ? step.patches : step.holes;
 }
 
-/** The steps with boxes that a chain begins with. */
-function leadingBoxes(chain: readonly AugmentStep[]): BoxStep[] {
-  const boxes: BoxStep[] = [];
-  for (const step of chain) {
-    if (step.kind === "mixup") break;
-    boxes.push(step);
-  }
-  return boxes;
+function isBoxStep(step: AugmentStep): step is BoxStep {
+  return step.kind === "cutout" || step.kind === "cutmix" || step.kind === "joint_cutout" || step.kind === "joint_cut_occlusion";
+}
+
+/** What a colour step draws from, and how often. */
+function policyOf(step: ColourStep): { choice: ColourChoice; count: number } {
+  if (step.kind === "trivial_augment" || (step.kind === "yoco" && step.policy === "trivial_augment")) return { choice: trivialAugment(), count: 1 };
+  const count = (step.kind === "rand_augment" ? step.count : undefined) ?? RAND_AUGMENT_COUNT;
+  if (!(Number.isInteger(count) && count > 0)) refuse(`augment: ${step.kind} needs a positive number of operations, got ${count}`);
+  return { choice: randAugment(step.magnitude), count };
 }
 
 function refuse(message: string): never {
@@ -80,6 +109,7 @@ export class Augmenter {
   readonly #gpu: Gpu;
   readonly #options: AugmentOptions;
   readonly #pool: BufferRange;
+  readonly #levels: BufferRange;
 
   /** Errors: OpError for a pool that is empty or names joints that there are not, and for a scale that is not positive. */
   constructor(gpu: Gpu, options: AugmentOptions) {
@@ -90,6 +120,7 @@ export class Augmenter {
     this.#gpu = gpu;
     this.#options = options;
     this.#pool = gpu.upload(Uint32Array.from(pool), "joints to draw from");
+    this.#levels = gpu.upload(policyLevels(), "levels of colour operations");
   }
 
   /**
@@ -99,21 +130,30 @@ export class Augmenter {
    */
   encode(chain: readonly AugmentStep[], call: AugmentCall): Tensor {
     const { shape } = call.easy;
-    if (shape.length !== 4) refuse(`augment: images must be [n, h, w, c], got ${shapeText(shape)}`);
+    if (shape.length !== 4 || shape[3] !== 3) refuse(`augment: images must be [n, h, w, 3], got ${shapeText(shape)}`);
     if (chain.length > SITES_PER_LANE) refuse(`augment: a chain has at most ${SITES_PER_LANE} steps, got ${chain.length}`);
     let images = call.easy;
-    for (let place = 0; place < chain.length; ) {
-      const own = { ...call, easy: images, site: SITES_PER_LANE * call.lane + place };
-      const boxes = leadingBoxes(chain.slice(place));
-      images = boxes.length > 0 ? this.#drawBoxes(boxes, own) : this.#mix(own);
-      place += Math.max(1, boxes.length);
-    }
+    let boxes: BoxStep[] = [];
+    const at = (place: number): PlacedCall => ({ ...call, easy: images, site: SITES_PER_LANE * call.lane + place });
+    const drawBoxes = (end: number) => {
+      if (boxes.length > 0) images = this.#drawBoxes(boxes, at(end - boxes.length));
+      boxes = [];
+    };
+    chain.forEach((step, place) => {
+      if (isBoxStep(step)) {
+        boxes.push(step);
+        return;
+      }
+      drawBoxes(place);
+      images = step.kind === "mixup" ? this.#mix(at(place)) : this.#recolour(step, at(place));
+    });
+    drawBoxes(chain.length);
     return images;
   }
 
   /** Gives the persistent memory back. */
   free(): void {
-    this.#gpu.free(this.#pool);
+    for (const range of [this.#pool, this.#levels]) this.#gpu.free(range);
   }
 
   #result(images: Tensor): Tensor {
@@ -127,6 +167,25 @@ export class Augmenter {
     const mixed = this.#result(images);
     mixup(this.#gpu, { x: images.range, draws, y: mixed.range, batch, inner: images.size / batch });
     return mixed;
+  }
+
+  /** RandAugment, TrivialAugment, or YOCO's two draws of one: the second writes its half over the first. */
+  #recolour(step: ColourStep, { easy, keys, site }: PlacedCall): Tensor {
+    const [batch = 0, height = 0, width = 0] = easy.shape;
+    const { choice, count } = policyOf(step);
+    const coloured = this.#result(easy);
+    const copies = step.kind === "yoco" ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      let x = easy.range;
+      for (let k = 0; k < count; k++) {
+        const last = k + 1 === count;
+        const y = last ? coloured.range : this.#gpu.allocate(4 * batch * height * width, "bytes of images");
+        const format = { from: k === 0 ? "normalised" : "packed", to: last ? "normalised" : "packed" } as const;
+        colourOperation(this.#gpu, { x, y, ...format, batch, size: [width, height], levels: this.#levels, choice, keys, site, place: copy * count + k, half: last && copy === 1 });
+        x = y;
+      }
+    }
+    return coloured;
   }
 
   /** Draws the boxes of steps behind one another in one pass. */

@@ -30,7 +30,7 @@ const cutKernel = defineKernel({
 });
 const cropKernel = defineKernel({
   name: "augment/crop_normalize",
-  fragments: ["augment/crop_normalize.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  fragments: ["augment/crop_normalize.wgsl", "augment/normalise.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
   buffers: { pixels: "read", windows: "read", tables: "read", y: "read_write" },
   uniforms: { batch: "u32", height: "u32", width: "u32" },
 });

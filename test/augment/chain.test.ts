@@ -3,7 +3,9 @@ import { Augmenter, type AugmentStep, chainName } from "../../src/augment/chain.
 import { addInto } from "../../src/kernels/elementwise.ts";
 import { keyWords, STREAM } from "../../src/random.ts";
 import { elementCount, persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
+import type { Site } from "../reference/draws.ts";
 import { type BoxFacts, cutmix, cutout, type Images, type JointFacts, jointCutout, jointOcclusion, mixup } from "../reference/augment.ts";
+import { policyImage, yocoImage } from "../reference/colour_ops.ts";
 import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { randomValues, testRandom } from "../support/random.ts";
@@ -40,6 +42,27 @@ interface Run {
   first?: number;
 }
 
+const MEAN = [0.485, 0.456, 0.406];
+const DEVIATION = [0.229, 0.224, 0.225];
+const normalised = (byte: number, i: number) => (byte / 255 - (MEAN[i % 3] as number)) / (DEVIATION[i % 3] as number);
+const byteOf = (value: number, i: number) => Math.round((value * (DEVIATION[i % 3] as number) + (MEAN[i % 3] as number)) * 255);
+
+type ColourStep = Extract<AugmentStep, { kind: "rand_augment" | "trivial_augment" | "yoco" }>;
+
+/** A colour step on the bytes of the images. */
+function recoloured(images: Images, { step, site, margin }: { step: ColourStep; site: Site; margin: (px: number) => void }): Images {
+  const { height, width } = images;
+  const bytes = Uint8Array.from(images.values, byteOf);
+  const inner = bytes.length / images.batch;
+  const policy = step.kind === "yoco" ? step.policy : step.kind;
+  const given = "magnitude" in step ? step.magnitude : 0;
+  const magnitude: readonly [number, number] = typeof given === "number" ? [given, given] : given;
+  const count = policy === "trivial_augment" ? 1 : ((step.kind === "rand_augment" ? step.count : undefined) ?? 2);
+  const image = step.kind === "yoco" ? yocoImage : policyImage;
+  const values = Array.from({ length: images.batch }, (_, n) => [...image({ values: bytes.subarray(n * inner, (n + 1) * inner), height, width }, { ...site, policy, magnitude, count, margin, n }).values]).flat();
+  return { ...images, values: Float64Array.from(values, normalised) };
+}
+
 /** The chain step by step, each on what the one before left. `margin` as in the reference. */
 function expectedImages(values: ArrayLike<number>, { chain, seed, settings, lane = 0, epoch = 0, first = 0 }: Run, margin: (px: number) => void): Float64Array {
   let images: Images = { values: Float64Array.from(values), batch: BATCH, height: HEIGHT, width: WIDTH, channels: 3 };
@@ -52,6 +75,7 @@ function expectedImages(values: ArrayLike<number>, { chain, seed, settings, lane
     else if (step.kind === "mixup") images = mixup({ ...site, images });
     else if (step.kind === "joint_cutout") images = jointCutout(joints(step.holes), margin);
     else if (step.kind === "joint_cut_occlusion") images = jointOcclusion(joints(step.patches), margin);
+    else images = recoloured(images, { step, site, margin });
   });
   return images.values;
 }
@@ -85,6 +109,34 @@ test.each(CHAINS.map((chain) => [chainName(chain), chain] as const))("%s equals 
       expect(expected.some((value, i) => value !== values[i])).toBe(true);
     }
   expect(await easy.toArray()).toEqual(values);
+});
+
+const RA: AugmentStep = { kind: "rand_augment", magnitude: 20 };
+const TA: AugmentStep = { kind: "trivial_augment" };
+const COLOUR_CHAINS: readonly (readonly AugmentStep[])[] = [
+  [RA],
+  [{ kind: "rand_augment", magnitude: [3, 30], count: 3 }],
+  [TA],
+  [{ kind: "yoco", policy: "rand_augment", magnitude: 20 }],
+  [{ kind: "yoco", policy: "trivial_augment" }],
+  [RA, JC, CM],
+  [JO, CO, TA],
+];
+
+test.each(COLOUR_CHAINS.map((chain) => [chainName(chain), chain] as const))("%s gives the bytes of its operations one by one", async (name, chain) => {
+  const random = testRandom(64);
+  const bytes = Uint8Array.from({ length: elementCount(SHAPE) }, (_, i) => random.integer(20 * (i % 3), 256 - 13 * (i % 3)));
+  const values = Float32Array.from(bytes, normalised);
+  for (const dtype of ["f32", ...(gpu.features.has("shader-f16") ? (["f16"] as const) : [])] as const) {
+    const easy = persistentTensor(gpu, SHAPE, { data: values, dtype });
+    // A dozen batches of five draw each operation in all likelihood.
+    for (let i = 0; i < (dtype === "f32" ? 12 : 1); i++) {
+      const { run, expected } = clearRun(values, { chain, settings: SETTINGS[i % 2] as (typeof SETTINGS)[number], seed: 100 * i, first: 7 * i });
+      const actual = await augmented(easy, run);
+      expect(Uint8Array.from(actual, byteOf), `${name} ${dtype} ${i}`).toEqual(Uint8Array.from(expected, byteOf));
+      if (dtype === "f32") expectClose(actual, expected, "kernel", name);
+    }
+  }
 });
 
 test.if(gpu.features.has("shader-f16"))("images stored as f16 give the same boxes, and mixtures rounded once", async () => {
@@ -146,7 +198,7 @@ test("wrong chains are refused by name", () => {
   const augmenter = new Augmenter(gpu, options);
   expect(() => augmenter.encode([JC], { easy, keys, lane: 0 })).toThrow("joint_cutout needs the peaks");
   expect(() => augmenter.encode([{ kind: "cutout", holes: 0 }], { easy, keys, lane: 0 })).toThrow("positive number of boxes, got 0");
-  expect(() => augmenter.encode([CO], { easy: persistentTensor(gpu, [2, 3]), keys, lane: 0 })).toThrow("[n, h, w, c], got [2, 3]");
+  expect(() => augmenter.encode([CO], { easy: persistentTensor(gpu, [2, 3]), keys, lane: 0 })).toThrow("[n, h, w, 3], got [2, 3]");
   expect(() => new Augmenter(gpu, { ...options, pool: [] })).toThrow("pool");
   expect(() => new Augmenter(gpu, { ...options, pool: [7] })).toThrow("from 0 to 6, got 7");
   expect(() => new Augmenter(gpu, { ...options, scale: 0 })).toThrow("scale must be positive");

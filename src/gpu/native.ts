@@ -43,6 +43,7 @@ export interface Toggles {
 interface Library {
   wgpuCreateInstance(descriptor: Pointer): Pointer | null;
   wgpuInstanceWaitAny(instance: Pointer, count: bigint, waits: Pointer, timeoutNs: bigint): number;
+  wgpuDeviceTick(device: Pointer): void;
   wgpuQueueOnSubmittedWorkDone(queue: Pointer, callback: Pointer): bigint | number;
   wgpuComputePassEncoderRelease(pass: Pointer): void;
 }
@@ -112,7 +113,7 @@ export function packToggles({ enabled, disabled }: Toggles): Pointer {
 }
 
 function isLibrary(value: unknown): value is Library {
-  const names = ["wgpuCreateInstance", "wgpuInstanceWaitAny", "wgpuQueueOnSubmittedWorkDone", "wgpuComputePassEncoderRelease"];
+  const names = ["wgpuCreateInstance", "wgpuInstanceWaitAny", "wgpuDeviceTick", "wgpuQueueOnSubmittedWorkDone", "wgpuComputePassEncoderRelease"];
   return typeof value === "object" && value !== null && names.every((name) => typeof Reflect.get(value, name) === "function");
 }
 
@@ -200,7 +201,7 @@ export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?
   const callback = BigUint64Array.of(0n, 1n, BigInt(done.ptr ?? 0), 0n, 0n);
   rooted.push(done, callback);
   const { library: symbols, pointer } = instance;
-  const queuePointer = Reflect.get(device.queue, "ptr") as Pointer;
+  const [devicePointer, queuePointer] = [device, device.queue].map((object) => Reflect.get(object, "ptr")) as [Pointer, Pointer];
 
   return {
     device,
@@ -216,6 +217,8 @@ export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?
       subgroupSize: typeof smallest === "number" && smallest > 0 && smallest === largest ? smallest : undefined,
     },
     queueWait() {
+      // Frees what earlier writes were staged in; Dawn does it on submits and ticks, and on ticks only while work is queued.
+      symbols.wgpuDeviceTick(devicePointer);
       const future = symbols.wgpuQueueOnSubmittedWorkDone(queuePointer, ptr(callback));
       const wait = BigUint64Array.of(BigInt(future), 0n);
       return {

@@ -54,7 +54,7 @@ export async function readStateDict(store: ParameterStore): Promise<Map<string, 
 }
 
 /** Bytes that wait on the host for the device before the next tensor is read. */
-const STAGED_BYTES = 32 * 2 ** 20;
+const STAGED_BYTES = 16 * 2 ** 20;
 
 /**
  * Loads the named parameters and running statistics, reading each when its turn comes; all others stay as they are.

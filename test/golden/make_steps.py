@@ -1,0 +1,165 @@
+"""Golden files of whole training steps: ten steps of PoseCons and PoseDual with PoseResNet-18 at 64x64, by this script's PyTorch.
+
+python3 make_steps.py        a thin network: steps.safetensors and torch/steps_pair.pth, committed
+python3 make_steps.py full   the published width: full/steps.safetensors and full/steps_pair.pth, for the slow suite
+
+Images, joints and thetas are drawn by the generator of src/random.ts, of which this is a plain port, so that the files hold
+weights, losses and gradients alone. Each method runs with and without the second affine; no other augmentation.
+"""
+import math
+import os
+import sys
+
+import torch
+
+import make_golden as golden
+
+HERE = golden.HERE
+SEED, STEPS, BATCH, SIDE, JOINTS, SIGMA = 21, 10, 4, 64, 17, 1
+# Streams of src/random.ts, and of the test's own data.
+VIEW_GEOMETRY, LABELLED, UNLABELLED = 5, 700, 701
+M32 = 0xFFFFFFFF
+
+
+def pcg4d(x, y, z, w):
+    x, y, z, w = ((v * 1664525 + 1013904223) & M32 for v in (x, y, z, w))
+    for turn in range(2):
+        x = (x + y * w) & M32
+        y = (y + z * x) & M32
+        z = (z + x * y) & M32
+        w = (w + y * z) & M32
+        if turn == 0:
+            x, y, z, w = (v ^ (v >> 16) for v in (x, y, z, w))
+    return x, y, z, w
+
+
+class Random:
+    def __init__(self, seed, stream, epoch, index):
+        self.seed, self.index, self.block, self.words, self.spare = seed, index, 0, [], None
+        self.lane = pcg4d(stream, epoch, 0x9E3779B9, seed >> 32)[3]
+
+    def u32(self):
+        if not self.words:
+            self.words = list(pcg4d(self.seed, self.lane, self.index, self.block))
+            self.block += 1
+        return self.words.pop(0)
+
+    def uniform(self):
+        high = self.u32() >> 5
+        return (high * 67108864 + (self.u32() >> 6)) / 9007199254740992
+
+    def integer(self, low, high):
+        return low + math.floor(self.uniform() * (high - low))
+
+    def normal(self):
+        if self.spare is not None:
+            spare, self.spare = self.spare, None
+            return spare
+        radius = math.sqrt(-2 * math.log(1 - self.uniform()))
+        angle = 2 * math.pi * self.uniform()
+        self.spare = radius * math.sin(angle)
+        return radius * math.cos(angle)
+
+
+def clip(value, low, high):
+    return min(max(value, low), high)
+
+
+def theta(step, n):
+    """The second affine: N(1, 0.25) in scale, with chance 0.8 N(0, 30) degrees."""
+    random = Random(SEED, VIEW_GEOMETRY, 0, step * BATCH + n)
+    s = clip(1 + 0.25 * random.normal(), 0.75, 1.25)
+    r = math.radians(clip(30 * random.normal(), -60, 60)) if random.uniform() < 0.8 else 0.0
+    return [[s * math.cos(r), s * math.sin(r), 0], [-s * math.sin(r), s * math.cos(r), 0]]
+
+
+def sample(stream, step, n):
+    """8x8 blocks of colour, joints and which of them are visible."""
+    random = Random(SEED, stream, step % 2, n)
+    blocks = torch.tensor([random.integer(0, 256) for _ in range(8 * 8 * 3)], dtype=torch.float32).reshape(8, 8, 3)
+    pixels = blocks.repeat_interleave(SIDE // 8, 0).repeat_interleave(SIDE // 8, 1).permute(2, 0, 1)
+    joints = [[SIDE * random.uniform(), SIDE * random.uniform()] for _ in range(JOINTS)]
+    visible = [1.0 if random.uniform() < 0.8 else 0.0 for _ in range(JOINTS)]
+    return (pixels / 255 - golden.MEAN[0]) / golden.STD[0], joints, visible
+
+
+def target_of(joints, visible):
+    """Gaussians of peak 1 in a window of 3 sigma around trunc(joint / 4 + 0.5)."""
+    maps, weight, side, reach = torch.zeros(JOINTS, SIDE // 4, SIDE // 4), torch.tensor(visible), SIDE // 4, 3 * SIGMA
+    for j, (x, y) in enumerate(joints):
+        mu_x, mu_y = int(x / 4 + 0.5), int(y / 4 + 0.5)
+        if mu_x - reach >= side or mu_y - reach >= side or mu_x + reach + 1 < 0 or mu_y + reach + 1 < 0:
+            weight[j] = 0
+        elif visible[j] > 0.5:
+            for v in range(max(0, mu_y - reach), min(side, mu_y + reach + 1)):
+                for u in range(max(0, mu_x - reach), min(side, mu_x + reach + 1)):
+                    maps[j, v, u] = math.exp(-((u - mu_x) ** 2 + (v - mu_y) ** 2) / (2 * SIGMA**2))
+    return maps, weight
+
+
+def batch_of(step):
+    labelled = [sample(LABELLED, step, n) for n in range(BATCH)]
+    unlabelled = [sample(UNLABELLED, step, n) for n in range(BATCH)]
+    targets = [target_of(joints, visible) for _, joints, visible in labelled]
+    stack = lambda parts: torch.stack(list(parts))  # noqa: E731
+    return stack(x for x, _, _ in labelled), stack(t for t, _ in targets), stack(w for _, w in targets), stack(x for x, _, _ in unlabelled)
+
+
+def network(width, filters):
+    return golden.PoseResNet(golden.Basic, [2, 2, 2, 2], width, filters, JOINTS)
+
+
+def train(networks, warped, tensors, name):
+    """Ten steps; every network's supervised loss counts by half in a pair, every consistency term whole."""
+    optimiser = torch.optim.Adam([p for own in networks for p in own.parameters()], lr=golden.LEARNING_RATE)
+    losses = []
+    ones = torch.ones(BATCH, JOINTS)
+    for step in range(STEPS):
+        labelled, target, weight, unlabelled = batch_of(step)
+        thetas = torch.tensor([theta(step, n) for n in range(BATCH)], dtype=torch.float64).float()
+        loss_pose = sum(golden.heatmap_loss(own(labelled), target, weight) for own in networks) / len(networks)
+        with torch.no_grad():
+            taught = [own(unlabelled) for own in networks]
+            hard = golden.warp(unlabelled, thetas) if warped else unlabelled
+            pseudo = [golden.warp(t, thetas) if warped else t for t in taught]
+        # Of a pair each network learns from the other.
+        loss_cons = sum(golden.heatmap_loss(own(hard), label, ones) for own, label in zip(networks, pseudo[::-1]))
+        optimiser.zero_grad()
+        (loss_pose + loss_cons).backward()
+        if step == 0 and warped:
+            for n, own in enumerate(networks):
+                tensors |= golden.gradients(own, f"{name}.grad.{n}.")
+        optimiser.step()
+        losses.append([loss_pose.item(), loss_cons.item()])
+    tensors[f"{name}.losses"] = torch.tensor(losses)
+    for n, own in enumerate(networks):
+        tensors |= {f"{name}.after.{n}.{key}": value.clone() for key, value in own.state_dict().items() if key.startswith("bn1.running") or key.startswith("layer4.1.bn2.running")}
+    print(name, losses)
+
+
+def main(full):
+    width, filters, folder = (64, [256, 256, 256], "full") if full else (4, [8, 8, 8], "")
+    generator = torch.Generator().manual_seed(77)
+    pair = [network(width, filters), network(width, filters)]
+    for own in pair:
+        golden.scramble(own, generator)
+        for key, b in own.named_buffers():
+            if b.is_floating_point():
+                b.fill_(1.0 if key.endswith("var") else 0.0)
+    # As PoseDual names its tensors.
+    state = {f"resnet{n or ''}.{key.replace('final_layer.', 'final_layer_1.')}": value for n, own in ((0, pair[0]), (2, pair[1])) for key, value in own.state_dict().items()}
+    torch.save(state, os.path.join(HERE, "full" if full else "torch", "steps_pair.pth"))
+    start = [{key: value.clone() for key, value in own.state_dict().items()} for own in pair]
+    tensors = {}
+    for count, method in ((1, "pose_cons"), (2, "pose_dual")):
+        for warped in (False, True):
+            networks = pair[:count]
+            for own, values in zip(networks, start):
+                own.load_state_dict(values)
+                own.train()
+            train(networks, warped, tensors, f"{method}{'.warped' if warped else ''}")
+    golden.save(os.path.join(folder, "steps"), tensors)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] == ["full"])

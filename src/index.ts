@@ -100,7 +100,7 @@ export { logSoftmax, softmax } from "./ops/softmax.ts";
 export { concat, expand, flip, pad, permute, slice, type SliceRange, split, stack, transpose } from "./ops/shape.ts";
 
 // Image and heatmap kernels of a training step; no gradient flows through them.
-export { cropNormalize, cutBoxes, jointCutoutBoxes, warpAffine } from "./kernels/augment.ts";
+export { cropNormalize, warpAffine } from "./kernels/augment.ts";
 export { argmaxPeaks, renderHeatmaps } from "./kernels/heatmap.ts";
 
 // Networks: layers over a store of parameters.
@@ -170,6 +170,8 @@ export { loadModel } from "./train/state.ts";
 export { type LoadedConfig, loadConfig, parseConfig, type ResolvedConfig, runFolder } from "./config/config.ts";
 
 // Data.
+export { type AugmentCall, Augmenter, type AugmentOptions, type AugmentStep, chainName } from "./augment/chain.ts";
+export type { Magnitude } from "./augment/colour_policy.ts";
 export { CropBatch, type CropBatchFacts, packCrops, type PackedCrops } from "./augment/crop_batch.ts";
 export { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth, type RecordFacts } from "./data/coco.ts";
 export type {

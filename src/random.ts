@@ -11,7 +11,7 @@ export const STREAM = {
   pairing: 3,
   sampleGeometry: 4,
   viewGeometry: 5,
-  jointCutout: 6,
+  // 6 was joint cutout's, before chains had one stream.
   synthetic: 7,
   dropout: 8,
   memoryPlan: 9,

@@ -1,4 +1,4 @@
-/** Crops, affine warps and cut-outs of image batches [batch, height, width, channels]. */
+/** Crops and affine warps of image batches [batch, height, width, channels]. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 
@@ -15,18 +15,6 @@ const warpKernel = defineKernel({
   fragments: ["warp/affine.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
   buffers: { x: "read", theta: "read", y: "read_write" },
   uniforms: { batch: "u32", height: "u32", width: "u32", channels: "u32", centre: "f32" },
-});
-const boxesKernel = defineKernel({
-  name: "augment/joint_cutout_boxes",
-  fragments: ["augment/joint_cutout_boxes.wgsl", "lib/grid.wgsl", "lib/rng.wgsl"],
-  buffers: { peaks: "read", pool: "read", keys: "read", boxes: "read_write" },
-  uniforms: { batch: "u32", joints: "u32", holes: "u32", width: "u32", height: "u32", pool_size: "u32", scale: "f32" },
-});
-const cutKernel = defineKernel({
-  name: "augment/cut_boxes",
-  fragments: ["augment/cut_boxes.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
-  buffers: { x: "read", boxes: "read", y: "read_write" },
-  uniforms: { batch: "u32", height: "u32", width: "u32", channels: "u32", holes: "u32" },
 });
 const cropKernel = defineKernel({
   name: "augment/crop_normalize",
@@ -47,34 +35,6 @@ export function warpAffine(
   gpu.run(warpKernel, {
     buffers: { x, theta, y },
     uniforms: { batch, height, width, channels, centre },
-    workgroups: linearGrid(batch * height * width, 64),
-  });
-}
-
-/**
- * Boxes [batch, holes, 4] (x0, y0, x1, y1; i32) around jittered joints. peaks [batch, joints, 3] in image px; pool: joint
- * indices to draw from; keys: seed, stream, epoch, first sample index, as data. `scale` multiplies the 10..19 px half
- * sides and the 10 px jitter. Source: MultiAugs joint cutout.
- */
-export function jointCutoutBoxes(
-  gpu: Gpu,
-  call: { peaks: BufferRange; pool: BufferRange; keys: BufferRange; boxes: BufferRange; batch: number; joints: number; holes: number; size: readonly [width: number, height: number]; poolSize: number; scale: number; swapLimits: boolean },
-): void {
-  const { batch, joints, holes, size, poolSize, scale } = call;
-  gpu.run(boxesKernel, {
-    buffers: { peaks: call.peaks, pool: call.pool, keys: call.keys, boxes: call.boxes },
-    uniforms: { batch, joints, holes, width: size[0], height: size[1], pool_size: poolSize, scale },
-    spec: { SWAP_LIMITS: call.swapLimits },
-    workgroups: linearGrid(batch * holes, 64),
-  });
-}
-
-/** y = x with zeros inside the boxes of each sample. */
-export function cutBoxes(gpu: Gpu, { x, boxes, y, shape, holes }: { x: BufferRange; boxes: BufferRange; y: BufferRange; shape: ImageShape; holes: number }): void {
-  const { batch, height, width, channels } = shape;
-  gpu.run(cutKernel, {
-    buffers: { x, boxes, y },
-    uniforms: { batch, height, width, channels, holes },
     workgroups: linearGrid(batch * height * width, 64),
   });
 }

@@ -4,7 +4,8 @@
  * packed, three bytes in a word.
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
-import { defineKernel, linearGrid } from "../gpu/kernel.ts";
+import { defineKernel } from "../gpu/kernel.ts";
+import { laneGrid } from "./span.ts";
 
 /** Operations by the numbers that shaders/augment/colour_codes.wgsl gives them. */
 export const COLOUR_OPERATION = {
@@ -71,9 +72,9 @@ const operationKernels = { normalised: operationKernel("normalised"), packed: op
 function applyKernel(from: PixelFormat, to: PixelFormat) {
   return defineKernel({
     name: "augment/colour_apply",
-    fragments: ["augment/colour_apply.wgsl", ...SOURCES[from], ...TARGETS[to], ...LIBRARY, "lib/grid.wgsl"],
+    fragments: ["augment/colour_apply.wgsl", ...SOURCES[from], ...TARGETS[to], ...LIBRARY, "lib/span.wgsl", "lib/divide.wgsl"],
     buffers: { x: "read", operations: "read", tables: "read", y: "read_write" },
-    uniforms: { batch: "u32", width: "u32", height: "u32" },
+    uniforms: { batch: "u32", width: "u32", height: "u32", lanes: "u32" },
   });
 }
 const applyKernels = {
@@ -120,9 +121,6 @@ export function colourOperation(gpu: Gpu, { x, from, y, to, batch, size: [width,
     spec: { HALF: half },
     workgroups: [batch, 1, 1],
   });
-  gpu.run(applyKernels[from][to], {
-    buffers: { x, operations, tables, y },
-    uniforms: { batch, width, height },
-    workgroups: linearGrid(batch * height * width, 64),
-  });
+  const { lanes, workgroups } = laneGrid(gpu, { rows: batch * height, columns: width, each: 3 });
+  gpu.run(applyKernels[from][to], { buffers: { x, operations, tables, y }, uniforms: { batch, width, height, lanes }, workgroups });
 }

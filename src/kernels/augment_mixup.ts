@@ -11,7 +11,7 @@ const drawsKernel = defineKernel({
 });
 const mixKernel = defineKernel({
   name: "augment/mixup",
-  fragments: ["augment/mixup.wgsl", "lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"],
+  fragments: ["augment/mixup.wgsl", "lib/span.wgsl", "lib/scalar.wgsl"],
   buffers: { x: "read", draws: "read", y: "read_write" },
   uniforms: { batch: "u32", inner: "u32" },
 });
@@ -23,5 +23,5 @@ export function mixupDraws(gpu: Gpu, { keys, draws, batch, site }: { keys: Buffe
 
 /** y[n] = lambda x[n] + (1 - lambda) x[partner of n], for samples of `inner` elements. Source: multiaugs 3.2. */
 export function mixup(gpu: Gpu, { x, draws, y, batch, inner }: { x: BufferRange; draws: BufferRange; y: BufferRange; batch: number; inner: number }): void {
-  gpu.run(mixKernel, { buffers: { x, draws, y }, uniforms: { batch, inner }, workgroups: spanGrid(gpu, batch * inner) });
+  gpu.run(mixKernel, { buffers: { x, draws, y }, uniforms: { batch, inner }, workgroups: spanGrid(gpu, inner, batch) });
 }

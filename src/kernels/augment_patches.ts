@@ -5,6 +5,7 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import type { ImageShape } from "./augment.ts";
+import { laneGrid } from "./span.ts";
 
 const TABLE = { batch: "u32", width: "u32", height: "u32", scale: "f32", site: "u32", count: "u32", patches: "u32", first: "u32", step: "u32" } as const;
 const DRAWING = ["augment/draws.wgsl", "augment/patches.wgsl", "lib/grid.wgsl", "lib/rng.wgsl"];
@@ -31,9 +32,9 @@ const jointOcclusionKernel = defineKernel({
 });
 const applyKernel = defineKernel({
   name: "augment/apply_patches",
-  fragments: ["augment/apply_patches.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  fragments: ["augment/apply_patches.wgsl", "lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"],
   buffers: { x: "read", patches: "read", y: "read_write" },
-  uniforms: { batch: "u32", height: "u32", width: "u32", channels: "u32", patches: "u32" },
+  uniforms: { batch: "u32", height: "u32", width: "u32", channels: "u32", patches: "u32", lanes: "u32" },
 });
 
 /** Bytes of a patch: two rows of four i32, see shaders/augment/patches.wgsl. */
@@ -105,9 +106,6 @@ export function jointOcclusionPatches(gpu: Gpu, call: PatchStep & JointSource & 
 /** y = x with all patches of a table, in one pass whatever the number of steps. */
 export function applyPatches(gpu: Gpu, { x, table, y, shape, patches }: { x: BufferRange; table: BufferRange; y: BufferRange; shape: ImageShape; patches: number }): void {
   const { batch, height, width, channels } = shape;
-  gpu.run(applyKernel, {
-    buffers: { x, patches: table, y },
-    uniforms: { batch, height, width, channels, patches },
-    workgroups: linearGrid(batch * height * width, 64),
-  });
+  const { lanes, workgroups } = laneGrid(gpu, { rows: batch * height, columns: width, each: channels });
+  gpu.run(applyKernel, { buffers: { x, patches: table, y }, uniforms: { batch, height, width, channels, patches, lanes }, workgroups });
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { CropBatch, packCrops } from "../../src/augment/crop_batch.ts";
 import { cropWarp } from "../../src/data/crop_warp.ts";
 import { type CropSample, drawGeometry, prepareSample } from "../../src/data/sample.ts";
-import { cutBoxes, jointCutoutBoxes, warpAffine } from "../../src/kernels/augment.ts";
+import { warpAffine } from "../../src/kernels/augment.ts";
 import { mirror } from "../../src/kernels/elementwise.ts";
 import { drawViewTheta } from "../../src/pose/affine.ts";
 import { boxToCenterScale } from "../../src/pose/box.ts";
@@ -11,7 +11,6 @@ import { Random, STREAM } from "../../src/random.ts";
 import { batchView, emptyTensor, persistentTensor } from "../../src/tensor/tensor.ts";
 import { Golden } from "../golden/load.ts";
 import { sourceOf, warp } from "../reference/heatmaps.ts";
-import { jointCutoutReference } from "../reference/joint_cutout.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, testRandom } from "../support/random.ts";
 import { testDevice } from "../support/device.ts";
@@ -60,129 +59,6 @@ test("the device samples at the published positions, and writes nothing but its 
     // The content turns about the middle, so a corner of the frame sees nothing of it.
     expect([...values.subarray(data.length, data.length + 2)]).toEqual([0, 0]);
   }
-});
-
-test("boxes are cut exactly and elsewhere nothing changes", async () => {
-  const [n, height, width, c] = [2, 9, 11, 3];
-  const x = randomValues(n * height * width * c, 32);
-  const boxes = Int32Array.of(0, 0, 3, 2, 10, 8, 11, 9, 4, 4, 4, 9, 2, 1, 9, 7);
-  const y = gpu.persistent(x.byteLength, "y");
-  cutBoxes(gpu, { x: gpu.upload(x, "x"), boxes: gpu.upload(boxes, "boxes"), y, shape: { batch: n, height, width, channels: c }, holes: 2 });
-  const expected = x.map((value, i) => {
-    const [u, v, s] = [Math.floor(i / c) % width, Math.floor(i / c / width) % height, Math.floor(i / c / width / height)];
-    const inside = [0, 1].some((k) => {
-      const [x0 = 0, y0 = 0, x1 = 0, y1 = 0] = boxes.subarray(4 * (2 * s + k));
-      return u >= x0 && v >= y0 && u < x1 && v < y1;
-    });
-    return inside ? 0 : value;
-  });
-  expectClose(await gpu.readFloats(y), expected, "exact", "cut boxes");
-});
-
-interface CutoutCase {
-  batch: number;
-  joints: number;
-  pool: readonly number[];
-  scale: number;
-  swapLimits: boolean;
-  seed: number;
-  epoch: number;
-  first: number;
-}
-
-const HOLES = 5;
-const [CUT_WIDTH, CUT_HEIGHT] = [192, 256];
-
-async function cutoutBoxes(peaks: Float32Array, { batch, joints, pool, scale, swapLimits, seed, epoch, first }: CutoutCase): Promise<Int32Array> {
-  const boxes = gpu.persistent(16 * batch * HOLES, "boxes");
-  jointCutoutBoxes(gpu, {
-    peaks: gpu.upload(peaks, "peaks"),
-    pool: gpu.upload(Uint32Array.from(pool), "pool"),
-    keys: gpu.upload(Uint32Array.of(seed, STREAM.jointCutout, epoch, first), "keys"),
-    boxes,
-    batch,
-    joints,
-    holes: HOLES,
-    size: [CUT_WIDTH, CUT_HEIGHT],
-    poolSize: pool.length,
-    scale,
-    swapLimits,
-  });
-  return new Int32Array(await gpu.read(boxes));
-}
-
-test("joint cutout boxes equal a plain twin on the same random integers", async () => {
-  const random = testRandom(33);
-  const all = Array.from({ length: 17 }, (_, joint) => joint);
-  const cases: CutoutCase[] = [
-    { batch: 13, joints: 17, pool: all, scale: 1, swapLimits: true, seed: 1314, epoch: 3, first: 32 },
-    { batch: 13, joints: 17, pool: all, scale: 1, swapLimits: false, seed: 1314, epoch: 3, first: 32 },
-    { batch: 29, joints: 24, pool: [23, 0, 11], scale: 0.25, swapLimits: false, seed: 4_000_000_000, epoch: 0, first: 0 },
-    { batch: 1, joints: 1, pool: [0], scale: 1, swapLimits: true, seed: 0, epoch: 7, first: 5 },
-  ];
-  for (const facts of cases) {
-    const { batch, joints, pool, scale, swapLimits, seed, epoch, first } = facts;
-    const peaks = Float32Array.from({ length: 3 * batch * joints }, (_, i) => (i % 3 === 2 ? -1 : random.integer(0, 48) * 4));
-    const expected = jointCutoutReference({ peaks, batch, joints, holes: HOLES, pool, scale, limits: swapLimits ? [CUT_HEIGHT, CUT_WIDTH] : [CUT_WIDTH, CUT_HEIGHT], seed, stream: STREAM.jointCutout, epoch, first });
-    const actual = await cutoutBoxes(peaks, facts);
-    expect(actual.length).toBe(expected.length);
-    // The normal draw is f32 on the device: only a coordinate next to an integer may truncate to the other side of it.
-    expected.forEach(({ value, other }, i) => expect(actual[i] === value || actual[i] === other).toBe(true));
-    expect(expected.filter(({ value, other }) => value !== other).length).toBeLessThanOrEqual(0.02 * expected.length + 2);
-  }
-});
-
-test("cutouts: draws as specified, a joint drawn twice gives one box, the published last row, other boxes in other epochs", async () => {
-  const [batch, joints] = [4000, 17];
-  const facts: CutoutCase = { batch, joints, pool: Array.from({ length: joints }, (_, joint) => joint), scale: 1, swapLimits: false, seed: 1, epoch: 0, first: 0 };
-  // In the middle of the frame, where no limit acts.
-  const peaks = new Float32Array(3 * batch * joints).map((_, i) => [96, 128, 1][i % 3] as number);
-  const boxes = await cutoutBoxes(peaks, facts);
-  const columns = Array.from({ length: batch * HOLES }, (_, i) => [(boxes[4 * i] as number), (boxes[4 * i + 2] as number)] as const);
-  const rows = Array.from({ length: batch * HOLES }, (_, i) => [(boxes[4 * i + 1] as number), (boxes[4 * i + 3] as number)] as const);
-  for (const [spans, middle] of [[columns, 96], [rows, 128]] as const) {
-    const halves = spans.map(([low, high]) => (high - low) / 2);
-    for (let half = 10; half < 20; half++) {
-      const share = halves.filter((value) => value === half).length / halves.length;
-      expect(Math.abs(share - 0.1)).toBeLessThan(0.02);
-    }
-    const offsets = spans.map(([low, high]) => (low + high) / 2 - middle);
-    const mean = offsets.reduce((sum, value) => sum + value, 0) / offsets.length;
-    const deviation = Math.sqrt(offsets.reduce((sum, value) => sum + (value - mean) ** 2, 0) / offsets.length);
-    // Truncation takes half a pixel away.
-    expect(Math.abs(mean + 0.5)).toBeLessThan(0.3);
-    expect(Math.abs(deviation - 10)).toBeLessThan(0.5);
-  }
-  // 17 (1 - (16/17)^5) = 4.45 different joints on average, so as many different boxes.
-  let different = 0;
-  for (let n = 0; n < batch; n++) different += new Set(Array.from({ length: HOLES }, (_, k) => String(boxes.subarray(4 * (n * HOLES + k), 4 * (n * HOLES + k) + 4)))).size;
-  expect(Math.abs(different / batch - 4.445)).toBeLessThan(0.05);
-
-  const low = peaks.map((_, i) => (i % 3 === 1 ? 250 : i % 3 === 0 ? 100 : 1));
-  const swapped = await cutoutBoxes(low, { ...facts, swapLimits: true });
-  const lastRow = (values: Int32Array) => Math.max(...Array.from({ length: batch * HOLES }, (_, i) => values[4 * i + 3] as number)) - 1;
-  expect(lastRow(swapped)).toBe(191);
-  expect(lastRow(await cutoutBoxes(low, facts))).toBe(255);
-  expect(await cutoutBoxes(peaks, { ...facts, epoch: 1 })).not.toEqual(boxes);
-  // A sample's boxes do not depend on its place in the batch.
-  expect((await cutoutBoxes(peaks, { ...facts, first: 1 })).subarray(0, 400)).toEqual(boxes.subarray(4 * HOLES, 4 * HOLES + 400));
-});
-
-test("a replayed cutout follows the key buffer", async () => {
-  const [batch, joints, size] = [3, 17, [CUT_WIDTH, CUT_HEIGHT] as const];
-  const peaks = gpu.upload(new Float32Array(3 * batch * joints).fill(100), "peaks");
-  const pool = gpu.upload(Uint32Array.from({ length: joints }, (_, joint) => joint), "pool");
-  const keys = gpu.upload(Uint32Array.of(9, STREAM.jointCutout, 0, 0), "keys");
-  const boxes = gpu.persistent(16 * batch * HOLES, "boxes");
-  const encode = () => jointCutoutBoxes(gpu, { peaks, pool, keys, boxes, batch, joints, holes: HOLES, size, poolSize: joints, scale: 1, swapLimits: true });
-  const recording = gpu.record(encode);
-  const first = await gpu.read(boxes);
-  gpu.write(keys, Uint32Array.of(9, STREAM.jointCutout, 4, 30));
-  recording.replay();
-  const replayed = await gpu.read(boxes);
-  encode();
-  expect(replayed).not.toEqual(first);
-  expect(await gpu.read(boxes)).toEqual(replayed);
 });
 
 const MEAN = [0.485, 0.456, 0.406];

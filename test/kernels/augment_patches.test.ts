@@ -1,10 +1,12 @@
 import { expect, test } from "bun:test";
 import { mixupDraws } from "../../src/kernels/augment_mixup.ts";
-import { cutoutPatches, type JointSource, jointCutoutPatches, jointOcclusionPatches, PATCH_BYTES, type PatchStep } from "../../src/kernels/augment_patches.ts";
+import { applyPatches, cutoutPatches, type JointSource, jointCutoutPatches, jointOcclusionPatches, PATCH_BYTES, type PatchStep } from "../../src/kernels/augment_patches.ts";
 import { keyWords, STREAM } from "../../src/random.ts";
 import { mixupLambda } from "../reference/augment.ts";
 import { below, partners } from "../reference/draws.ts";
+import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
+import { randomValues } from "../support/random.ts";
 
 const gpu = await testDevice();
 
@@ -36,6 +38,31 @@ async function rowsOf({ batch, count, seed = 1, epoch = 0, first = 0, scale = 1 
   };
   return Array.from({ length: batch }, (_, n) => Array.from({ length: count }, (_, k) => row(n * count + k)));
 }
+
+test("patches are drawn exactly, in their order, from the images as they were before the step, and elsewhere nothing changes", async () => {
+  const [n, height, width, c] = [2, 9, 11, 2];
+  const shape = { batch: n, height, width, channels: c };
+  const x = randomValues(n * height * width * c, 66);
+  // Step 0: zeros, and sample 0 shows sample 1 at an offset. Step 1: zeros, and sample 1 shows sample 0 as step 0 left it.
+  const rows = [
+    [0, 0, 4, 3, -1, 0, 0, 0], [2, 1, 6, 5, 1, 3, 2, 0], [10, 8, 40, 40, -1, 0, 0, 1],
+    [0, 0, 0, 0, -1, 0, 0, 0], [5, 3, 9, 7, -1, 0, 0, 0], [1, 0, 8, 6, 0, 0, 0, 1],
+  ];
+  const pixel = (s: number, u: number, v: number, channel: number): number => {
+    const base = (sample: number, column: number, row: number) => x[((sample * height + row) * width + column) * c + channel] as number;
+    const first = (sample: number, column: number, row: number) => {
+      const inside = (x0: number, y0: number, x1: number, y1: number) => column >= x0 && row >= y0 && column < x1 && row < y1;
+      if (sample === 1) return inside(5, 3, 9, 7) ? 0 : base(1, column, row);
+      return inside(2, 1, 6, 5) ? base(1, column + 3, row + 2) : inside(0, 0, 4, 3) ? 0 : base(0, column, row);
+    };
+    if (s === 1) return u >= 1 && u < 8 && v < 6 ? first(0, u, v) : first(1, u, v);
+    return u >= 10 && v >= 8 ? 0 : first(0, u, v);
+  };
+  const expected = x.map((_, i) => pixel(Math.floor(i / c / width / height), Math.floor(i / c) % width, Math.floor(i / c / width) % height, i % c));
+  const y = gpu.persistent(x.byteLength, "y");
+  applyPatches(gpu, { x: gpu.upload(x, "x"), table: gpu.upload(Int32Array.from(rows.flat()), "patches"), y, shape, patches: 3 });
+  expectClose(await gpu.readFloats(y), expected, "exact", "patches");
+});
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 function deviation(values: readonly number[]): number {
@@ -132,6 +159,9 @@ test("joint cutout: half sides, jitter and limits as published", async () => {
   const lastRow = async (swapLimits: boolean) => Math.max(...(await rowsOf({ batch, count }, (call) => jointCutoutPatches(gpu, { ...call, ...low, swapLimits }))).flat().map(([, , , y1]) => y1)) - 1;
   expect(await lastRow(true)).toBe(191);
   expect(await lastRow(false)).toBe(255);
+  // A sample's boxes depend on its index, not on its place in the batch.
+  const later = await rowsOf({ batch: 200, count, first: 5 }, (call) => jointCutoutPatches(gpu, { ...call, ...middle, swapLimits: false }));
+  expect(later).toEqual(boxes.slice(5, 205));
   // Scaled to images of a quarter of the size: half sides of trunc(10/4) to trunc(19/4).
   const small = await rowsOf({ batch, count, scale: 0.25 }, (call) => jointCutoutPatches(gpu, { ...call, ...middle, swapLimits: false }));
   expect(new Set(small.flat().map(([x0, , x1]) => (x1 - x0) / 2))).toEqual(new Set([2, 3, 4]));

@@ -3,7 +3,8 @@ import { withoutGradient } from "../../src/autograd/op.ts";
 import { backward } from "../../src/autograd/tape.ts";
 import { permute } from "../../src/interop/layout.ts";
 import { toFloat32 } from "../../src/interop/safetensors.ts";
-import { cutBoxes, warpAffine } from "../../src/kernels/augment.ts";
+import { warpAffine } from "../../src/kernels/augment.ts";
+import { applyPatches, PATCH_BYTES } from "../../src/kernels/augment_patches.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { readStateDict } from "../../src/nn/state_dict.ts";
@@ -36,7 +37,7 @@ async function tenSteps(name: "supervised_ten_losses" | "pose_cons_ten_losses") 
   const target = persistentTensor(gpu, [BATCH, 16, 16, JOINTS]);
   const weight = persistentTensor(gpu, [groups * BATCH, JOINTS]);
   const theta = gpu.persistent(24 * BATCH, "theta");
-  const boxes = gpu.persistent(16 * BATCH * HOLES, "boxes");
+  const boxes = gpu.persistent(PATCH_BYTES * BATCH * HOLES, "boxes");
   const losses = persistentTensor(gpu, [groups]);
   const copy = (from: { range: Parameters<typeof addInto>[1]["a"]; size: number }, to: Parameters<typeof addInto>[1]["out"]) =>
     addInto(gpu, { a: from.range, b: undefined, out: to, count: from.size });
@@ -49,7 +50,7 @@ async function tenSteps(name: "supervised_ten_losses" | "pose_cons_ten_losses") 
     if (semi) {
       const taught = withoutGradient(() => network.forward(unlabelled, { training: true, groups: 1, slot: 2 }));
       const hard = emptyTensor(gpu, unlabelled.shape);
-      cutBoxes(gpu, { x: unlabelled.range, boxes, y: hard.range, shape: { batch: BATCH, height: SIDE, width: SIDE, channels: 3 }, holes: HOLES });
+      applyPatches(gpu, { x: unlabelled.range, table: boxes, y: hard.range, shape: { batch: BATCH, height: SIDE, width: SIDE, channels: 3 }, patches: HOLES });
       warpAffine(gpu, { x: hard.range, theta, y: batchView(images, BATCH, BATCH).range, shape: { batch: BATCH, height: SIDE, width: SIDE, channels: 3 } });
       warpAffine(gpu, { x: taught.range, theta, y: batchView(targets, BATCH, BATCH).range, shape: { batch: BATCH, height: 16, width: 16, channels: JOINTS } });
     }
@@ -85,7 +86,9 @@ async function tenSteps(name: "supervised_ten_losses" | "pose_cons_ten_losses") 
       gpu.write(unlabelled.range, stack(set, BATCH));
       gpu.write(theta, golden.floats("thetas").subarray(6 * BATCH * step, 6 * BATCH * (step + 1)));
       const raw = golden.raw("boxes").data;
-      gpu.write(boxes, new Int32Array(raw.buffer, raw.byteOffset, raw.byteLength / 4).subarray(4 * BATCH * HOLES * step, 4 * BATCH * HOLES * (step + 1)));
+      const own = new Int32Array(raw.buffer, raw.byteOffset, raw.byteLength / 4).subarray(4 * BATCH * HOLES * step, 4 * BATCH * HOLES * (step + 1));
+      // Behind each box: nothing is shown in it.
+      gpu.write(boxes, Int32Array.from({ length: 2 * own.length }, (_, i) => (i % 8 < 4 ? (own[4 * Math.floor(i / 8) + i % 8] as number) : i % 8 === 4 ? -1 : 0)));
     }
     adam.prepare(1e-4);
     runner.run(0);

@@ -1,5 +1,21 @@
 /** The random words of augmentations by their definition (shaders/augment/draws.wgsl), in exact arithmetic. */
-import { pcg4dReference } from "./joint_cutout.ts";
+
+const WORD = 2n ** 32n;
+
+/** pcg4d (Jarzynski and Olano, JCGT 2020, listing in section 4). */
+export function pcg4dReference(counter: readonly [number, number, number, number]): [number, number, number, number] {
+  let [x, y, z, w] = counter.map((word) => (BigInt(word) * 1664525n + 1013904223n) % WORD) as [bigint, bigint, bigint, bigint];
+  const round = () => {
+    x = (x + y * w) % WORD;
+    y = (y + z * x) % WORD;
+    z = (z + x * y) % WORD;
+    w = (w + y * z) % WORD;
+  };
+  round();
+  [x, y, z, w] = [x ^ (x >> 16n), y ^ (y >> 16n), z ^ (z >> 16n), w ^ (w >> 16n)];
+  round();
+  return [Number(x), Number(y), Number(z), Number(w)];
+}
 
 export type Words = [number, number, number, number];
 

@@ -1,4 +1,4 @@
-import { pcg4dReference } from "./joint_cutout.ts";
+import { pcg4dReference } from "./draws.ts";
 
 /** Mask of inverted dropout by its definition: 0, or 1 / (1 - p), for places 0 .. count - 1. key: seed, stream, epoch, index. */
 export function dropoutMaskReference(count: number, { key: [seed, stream, epoch, index], site, probability }: { key: readonly [number, number, number, number]; site: number; probability: number }): Float64Array {

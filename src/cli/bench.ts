@@ -10,16 +10,21 @@ export const command = defineCommand({
     out: { type: "text", hint: "FILE.json", description: "Where to write the results; otherwise bench/results" },
     cfg: { type: "text", hint: "FILE", description: "For kernels: the configuration whose step is taken apart; otherwise the quickstart" },
   },
-  rest: { name: "TABLE", description: "memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step" },
+  rest: { name: "TABLE", description: "memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins" },
   async run({ only, out, cfg }, rest) {
     const wrong = (message: string) => new ConfigError({ code: "cli/bad-argument", message, fix: "bun run bench --help lists tables and flags", where: "bench" });
     const [table, ...more] = rest;
     if (more.length > 0) throw wrong(`unexpected argument "${more[0]}"`);
-    if (table !== undefined && table !== "memory" && table !== "kernels") throw wrong(`no table "${table}": expected memory or kernels, or nothing for the table of speed`);
+    if (table !== undefined && !["memory", "kernels", "data"].includes(table)) throw wrong(`no table "${table}": expected memory, kernels or data, or nothing for the table of speed`);
     if (cfg !== undefined && table !== "kernels") throw wrong("--cfg belongs to the table kernels");
     if (table === "memory") {
       const { runMemoryBench } = await import("../../bench/memory.ts");
       await runMemoryBench({ only, out });
+      return 0;
+    }
+    if (table === "data") {
+      const { runDataBench } = await import("../../bench/data.ts");
+      await runDataBench({ only, out });
       return 0;
     }
     if (table === "kernels") {

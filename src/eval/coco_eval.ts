@@ -38,7 +38,6 @@ export const OKS_THRESHOLDS: readonly number[] = Array.from({ length: 10 }, (_, 
 const RECALL_POINTS: readonly number[] = Array.from({ length: 101 }, (_, i) => i * (1 / 100));
 const MAX_DETECTIONS = 20;
 const AREAS = { all: [0, 1e10], medium: [32 ** 2, 96 ** 2], large: [96 ** 2, 1e10] } as const;
-type AreaName = keyof typeof AREAS;
 const EPSILON = 2 ** -52;
 
 interface Person {
@@ -56,14 +55,8 @@ interface Detection {
   area: number;
 }
 
-/** One image's matches at one area range: a row of flags per threshold. */
-interface ImageMatches {
-  scores: Float64Array;
-  /** [thresholds * detections]: matched, and ignored. */
-  matched: Uint8Array;
-  ignored: Uint8Array;
-  counted: number;
-}
+/** A detection at one area range and threshold. */
+const [WRONG, RIGHT, IGNORED] = [0, 1, 2];
 
 function personOf(annotation: CocoAnnotation): Person {
   return {
@@ -88,70 +81,97 @@ function keypointExtent(keypoints: readonly number[]): number {
   return (right - left) * (bottom - top);
 }
 
-/**
- * Similarity of a detection and a person: over labelled joints; for a person without any, over all joints with the
- * distance to the box doubled about itself.
- */
-export function keypointSimilarity(detection: { keypoints: readonly number[] }, person: { keypoints: readonly number[]; box: Box; area: number; labelled: number }, sigmas = COCO_SIGMAS): number {
-  const [bx, by, bw, bh] = person.box;
+/** Deviations as they stand in the exponent, (2 sigma)². */
+const variancesOf = (sigmas: readonly number[]): Float64Array => Float64Array.from(sigmas, (sigma) => (2 * sigma) ** 2);
+const COCO_VARIANCES = variancesOf(COCO_SIGMAS);
+
+/** What a person is to the similarity. */
+interface ComparedPerson {
+  keypoints: readonly number[];
+  box: Box;
+  area: number;
+  labelled: number;
+}
+
+function similarity(found: readonly number[], { keypoints, box, area, labelled }: ComparedPerson, variances: Float64Array): number {
+  const [bx, by, bw, bh] = box;
+  const extent = area + EPSILON;
   let sum = 0;
   let count = 0;
-  for (let j = 0; j < sigmas.length; j++) {
-    const x = detection.keypoints[3 * j] as number;
-    const y = detection.keypoints[3 * j + 1] as number;
+  for (let j = 0; j < variances.length; j++) {
+    const x = found[3 * j] as number;
+    const y = found[3 * j + 1] as number;
     let dx: number;
     let dy: number;
-    if (person.labelled > 0) {
-      if (!((person.keypoints[3 * j + 2] as number) > 0)) continue;
-      dx = x - (person.keypoints[3 * j] as number);
-      dy = y - (person.keypoints[3 * j + 1] as number);
+    if (labelled > 0) {
+      if (!((keypoints[3 * j + 2] as number) > 0)) continue;
+      dx = x - (keypoints[3 * j] as number);
+      dy = y - (keypoints[3 * j + 1] as number);
     } else {
       dx = Math.max(0, bx - bw - x) + Math.max(0, x - (bx + bw * 2));
       dy = Math.max(0, by - bh - y) + Math.max(0, y - (by + bh * 2));
     }
-    const variance = (2 * (sigmas[j] as number)) ** 2;
-    sum += Math.exp(-((dx * dx + dy * dy) / variance / (person.area + EPSILON) / 2));
+    sum += Math.exp(-((dx * dx + dy * dy) / (variances[j] as number) / extent / 2));
     count++;
   }
   return count > 0 ? sum / count : 0;
 }
 
-function matchImage(persons: readonly Person[], detections: readonly Detection[], similarity: Float64Array, area: readonly [number, number]): ImageMatches {
-  const [low, high] = area;
+/**
+ * Similarity of a detection and a person: over labelled joints; for a person without any, over all joints with the
+ * distance to the box doubled about itself.
+ */
+export function keypointSimilarity(detection: { keypoints: readonly number[] }, person: ComparedPerson, sigmas = COCO_SIGMAS): number {
+  return similarity(detection.keypoints, person, sigmas === COCO_SIGMAS ? COCO_VARIANCES : variancesOf(sigmas));
+}
+
+/** The detections of all images behind one another, an image's best first. */
+interface Ranking {
+  count: number;
+  /** Their places, best score first; of equal scores the earlier. */
+  order: Uint32Array;
+}
+
+/** One image's persons and detections with their similarities [detections * persons]. */
+interface ComparedImage {
+  persons: readonly Person[];
+  detections: readonly Detection[];
+  similarities: Float64Array;
+  /** Place of the first detection among all. */
+  first: number;
+}
+
+/** Sorts an image's detections into RIGHT, WRONG and IGNORED, `outcomes` [thresholds * count]; returns how many persons count. */
+function matchImage({ persons, detections, similarities, first }: ComparedImage, { area: [low, high], outcomes, count }: { area: readonly [number, number]; outcomes: Uint8Array; count: number }): number {
   const outside = (value: number) => value < low || value > high;
-  const ignoreOf = persons.map((person) => person.ignore || outside(person.area));
-  const order = [...persons.keys()].sort((a, b) => Number(ignoreOf[a]) - Number(ignoreOf[b]));
-  const count = detections.length;
-  const matched = new Uint8Array(OKS_THRESHOLDS.length * count);
-  const ignored = new Uint8Array(OKS_THRESHOLDS.length * count);
-  const taken = new Uint8Array(persons.length);
-  OKS_THRESHOLDS.forEach((threshold, t) => {
+  const people = persons.length;
+  const ignored = persons.map((person) => person.ignore || outside(person.area));
+  // Those that count come first, each in their order.
+  const order: number[] = [];
+  for (const wanted of [false, true]) for (let g = 0; g < people; g++) if (ignored[g] === wanted) order.push(g);
+  const taken = new Uint8Array(people);
+  for (let t = 0; t < OKS_THRESHOLDS.length; t++) {
+    const least = Math.min(OKS_THRESHOLDS[t] as number, 1 - 1e-10);
     taken.fill(0);
-    for (let d = 0; d < count; d++) {
-      let best = Math.min(threshold, 1 - 1e-10);
+    for (let d = 0; d < detections.length; d++) {
+      let best = least;
       let match = -1;
       for (const g of order) {
-        if (taken[g] === 1 && !persons[g]?.crowd) continue;
-        if (match >= 0 && !ignoreOf[match] && ignoreOf[g]) break;
-        const value = similarity[d * persons.length + g] as number;
+        if (taken[g] === 1 && !(persons[g] as Person).crowd) continue;
+        if (match >= 0 && !ignored[match] && ignored[g]) break;
+        const value = similarities[d * people + g] as number;
         if (value < best) continue;
         best = value;
         match = g;
       }
-      const at = t * count + d;
+      const at = t * count + first + d;
       if (match >= 0) {
         taken[match] = 1;
-        matched[at] = 1;
-        ignored[at] = ignoreOf[match] ? 1 : 0;
-      } else if (outside((detections[d] as Detection).area)) ignored[at] = 1;
+        outcomes[at] = ignored[match] ? IGNORED : RIGHT;
+      } else outcomes[at] = outside((detections[d] as Detection).area) ? IGNORED : WRONG;
     }
-  });
-  return {
-    scores: Float64Array.from(detections, ({ score }) => score),
-    matched,
-    ignored,
-    counted: ignoreOf.filter((ignore) => !ignore).length,
-  };
+  }
+  return ignored.filter((ignore) => !ignore).length;
 }
 
 interface AreaResult {
@@ -160,40 +180,34 @@ interface AreaResult {
   recall: number[];
 }
 
-function accumulate(images: readonly ImageMatches[]): AreaResult {
-  const positives = images.reduce((sum, { counted }) => sum + counted, 0);
+function accumulate(positives: number, outcomes: Uint8Array, { count, order }: Ranking): AreaResult {
   if (positives === 0) {
     return { precision: OKS_THRESHOLDS.map(() => RECALL_POINTS.map(() => -1)), recall: OKS_THRESHOLDS.map(() => -1) };
   }
-  const flat: { image: ImageMatches; d: number; score: number }[] = [];
-  for (const image of images) image.scores.forEach((score, d) => flat.push({ image, d, score }));
-  flat.sort((a, b) => b.score - a.score); // stable, as mergesort on -score
   const precision: number[][] = [];
   const recall: number[] = [];
+  const recalls = new Float64Array(count);
+  const precisions = new Float64Array(count);
   OKS_THRESHOLDS.forEach((_, t) => {
-    const recalls: number[] = [];
-    const precisions: number[] = [];
     let [right, wrong] = [0, 0];
-    for (const { image, d } of flat) {
-      const at = t * image.scores.length + d;
-      if (image.ignored[at] === 0) {
-        if (image.matched[at] === 1) right++;
-        else wrong++;
-      }
-      recalls.push(right / positives);
-      precisions.push(right / (wrong + right + EPSILON));
+    for (let i = 0; i < count; i++) {
+      const outcome = outcomes[t * count + (order[i] as number)];
+      if (outcome === RIGHT) right++;
+      else if (outcome === WRONG) wrong++;
+      recalls[i] = right / positives;
+      precisions[i] = right / (wrong + right + EPSILON);
     }
-    for (let i = precisions.length - 1; i > 0; i--) {
+    for (let i = count - 1; i > 0; i--) {
       if ((precisions[i] as number) > (precisions[i - 1] as number)) precisions[i - 1] = precisions[i] as number;
     }
     let i = 0;
     precision.push(
       RECALL_POINTS.map((point) => {
-        while (i < recalls.length && (recalls[i] as number) < point) i++;
+        while (i < count && (recalls[i] as number) < point) i++;
         return precisions[i] ?? 0;
       }),
     );
-    recall.push(recalls.at(-1) ?? 0);
+    recall.push(recalls[count - 1] ?? 0);
   });
   return { precision, recall };
 }
@@ -229,18 +243,25 @@ export function evaluateKeypoints(truth: CocoGroundTruth, detections: readonly K
     list.push({ keypoints, score, area });
   });
 
-  const matches: Record<AreaName, ImageMatches[]> = { all: [], medium: [], large: [] };
+  const variances = variancesOf(sigmas);
+  const compared: ComparedImage[] = [];
+  let count = 0;
   for (const id of imageIds) {
     const people = persons.get(id) ?? [];
     const best = (found.get(id) ?? []).toSorted((a, b) => b.score - a.score).slice(0, MAX_DETECTIONS);
-    if (people.length === 0 && best.length === 0) continue;
-    const similarity = new Float64Array(best.length * people.length);
-    best.forEach((detection, d) => people.forEach((person, g) => (similarity[d * people.length + g] = keypointSimilarity(detection, person, sigmas))));
-    for (const name of Object.keys(AREAS) as AreaName[]) matches[name].push(matchImage(people, best, similarity, AREAS[name]));
+    const similarities = new Float64Array(best.length * people.length);
+    best.forEach((detection, d) => people.forEach((person, g) => (similarities[d * people.length + g] = similarity(detection.keypoints, person, variances))));
+    compared.push({ persons: people, detections: best, similarities, first: count });
+    count += best.length;
   }
-  const all = accumulate(matches.all);
-  const medium = accumulate(matches.medium);
-  const large = accumulate(matches.large);
+  const scores = new Float64Array(count);
+  for (const { detections: best, first } of compared) best.forEach(({ score }, d) => (scores[first + d] = score));
+  const order = Uint32Array.from(scores, (_, i) => i).sort((a, b) => (scores[b] as number) - (scores[a] as number) || a - b);
+  const outcomes = new Uint8Array(OKS_THRESHOLDS.length * count);
+  const [all, medium, large] = [AREAS.all, AREAS.medium, AREAS.large].map((area) => {
+    const positives = compared.reduce((sum, image) => sum + matchImage(image, { area, outcomes, count }), 0);
+    return accumulate(positives, outcomes, { count, order });
+  }) as [AreaResult, AreaResult, AreaResult];
   const at = (result: AreaResult, t: number) => meanOf(result.precision[t] ?? []);
   const overall = (result: AreaResult) => meanOf(result.precision.flat());
   return {

@@ -43,7 +43,7 @@ const extra = section({
     v.array(v.picklist([2, 3, 4])),
     "their kernel sizes, one number each; 4 each where absent",
   ),
-  PRETRAINED_LAYERS: key(v.array(v.string()), ["*"], "first parts of the names that MODEL.PRETRAINED gives the weights of; *: all"),
+  PRETRAINED_LAYERS: key(v.array(v.string()), ["*"], "parts of HRNet that MODEL.PRETRAINED gives the weights of, by the first word of their names, for example stage2; *: all"),
   TARGET_TYPE: key(v.literal("gaussian"), "gaussian", "targets are Gaussians"),
   FINAL_CONV_KERNEL: key(v.picklist([1, 3]), 1, "kernel size of the convolution that makes the heatmaps"),
   HEATMAP_SIZE: absentable(

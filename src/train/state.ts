@@ -90,7 +90,7 @@ export async function loadModel(gpu: Gpu, { modelFile, config: given, allowParti
   const config = given ?? restoreConfig(checkpoint?.state.config ?? {}, modelFile);
   const model = buildModel(config);
   const { store } = model;
-  store.materialise(gpu, config.SEED);
+  store.materialise(gpu, config.SEED, { gradients: false, values: allowPartial });
   // The weights of several networks for a single one: names decide, as for bare weights.
   const ofSeveral = model.networks.length === 1 && [...(checkpoint?.tensors.keys() ?? [])].some((name) => name.startsWith(`${MODEL}${networkPrefix(1)}`));
   if (!checkpoint || allowPartial || ofSeveral) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });

@@ -114,6 +114,8 @@ export interface LoadOptions {
    * stays as it is (pose-estimation checkpoints with other joints, ImageNet classifiers).
    */
   need: "all" | "some" | "backbone";
+  /** Of a "backbone": take these parts only, by the first word of a name ("stage2"), or all where the first is "*": HRNet's PRETRAINED_LAYERS. */
+  layers?: readonly string[] | undefined;
   /** Takes the report. */
   say: (line: string) => void;
 }
@@ -122,10 +124,10 @@ export interface LoadOptions {
  * Loads a file's tensors into the networks of a model, as loadWeights does: each its own of a file of several, all the same of a
  * file of one.
  */
-export async function loadModelWeights({ store, networks }: PoseModel, path: string, { need, say }: LoadOptions): Promise<void> {
+export async function loadModelWeights({ store, networks }: PoseModel, path: string, options: LoadOptions): Promise<void> {
   for (const [i, { prefix }] of networks.entries()) {
-    const named = (line: string) => say(networks.length === 1 ? line : `net ${i + 1}: ${line}`);
-    await loadWeights(store, path, { need, say: named, prefix, number: i + 1 });
+    const say = (line: string) => options.say(networks.length === 1 ? line : `net ${i + 1}: ${line}`);
+    await loadWeights(store, path, { ...options, say, prefix, number: i + 1 });
   }
 }
 
@@ -134,20 +136,28 @@ export async function loadModelWeights({ store, networks }: PoseModel, path: str
  * `prefix` and `number` choose one network of a store of several, and of a file of several.
  * @throws DataError with the report where the file does not give what is needed.
  */
-export async function loadWeights(store: ParameterStore, path: string, { need, say, prefix = "", number = 1 }: LoadOptions & { prefix?: string; number?: number }): Promise<NameReport> {
+export async function loadWeights(store: ParameterStore, path: string, { need, layers, say, prefix = "", number = 1 }: LoadOptions & { prefix?: string; number?: number }): Promise<NameReport> {
   const file = await openWeights(path);
   const fit = fitOf(file, networkShapes(store, prefix), number);
   const { report, normalised } = fit;
   if (need === "all") requireExactFit(report, path);
+  const chosen = (name: string) => layers === undefined || layers[0] === "*" || layers.includes(name.slice(0, name.indexOf(".")));
   if (need === "backbone") {
-    requireExactFit({ ...report, unexpected: [], missing: report.missing.filter((name) => !HEAD.test(name)), reshaped: report.reshaped.filter(({ name }) => !HEAD.test(name)) }, path);
+    const needed = (name: string) => chosen(name) && !HEAD.test(name);
+    requireExactFit({ ...report, unexpected: [], missing: report.missing.filter(needed), reshaped: report.reshaped.filter(({ name }) => needed(name)) }, path);
   }
   if (report.matched.length === 0) {
     throw new DataError({ code: "checkpoint/mismatch", message: "not one of its tensors fits the network", fix: "use weights of the configured network", where: path });
   }
   for (const line of fitLines(fit)) say(`weights   ${line}`);
-  // PARITY: the published loader drops final_layer of a PRETRAINED file even where its shape fits.
-  const kept = need === "backbone" ? report.matched.filter((name) => !name.startsWith("final_layer.")) : report.matched;
+  // PARITY: the published loader of ResNets drops final_layer of a PRETRAINED file even where its shape fits, but not that of a
+  // pair, which it loads once more as a whole; that of HRNets goes by their list of layers alone.
+  const drops = need === "backbone" && layers === undefined && !(prefix !== "" && normalised.otherNetwork.length > 0);
+  const kept = report.matched.filter((name) => need !== "backbone" || (chosen(name) && !(drops && name.startsWith("final_layer."))));
+  if (kept.length === 0) {
+    throw new DataError({ code: "checkpoint/mismatch", message: `has no tensor of the layers ${layers?.join(", ")}`, fix: "correct MODEL.EXTRA.PRETRAINED_LAYERS", where: path });
+  }
+  if (kept.length < report.matched.length) say(`weights   taken ${kept.length} of these`);
   // What the file does not give keeps its initial values.
   const fileName = (name: string) => normalised.names.get(name.slice(prefix.length)) ?? name;
   await streamStateDict(store, kept.map((name) => prefix + name), { where: path, read: (name) => file.read(fileName(name)) });

@@ -26,6 +26,7 @@ import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./ev
 import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
 import { renderTable, RunLog, showDuration, StepLog } from "./log.ts";
 import { LossLog } from "./loss_log.ts";
+import { findPretrained } from "./pretrained.ts";
 import { writePredictions } from "./report.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
 import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
@@ -115,7 +116,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     optimiser.steps = counters["optimiserSteps"] ?? step;
     if (scaler) restoreScaler(scaler, counters, where);
   } else if (MODEL.PRETRAINED !== "") {
-    await loadModelWeights(model, MODEL.PRETRAINED, { need: "backbone", say });
+    const layers = backboneOf(MODEL) === "hrnet" ? MODEL.EXTRA.PRETRAINED_LAYERS : undefined;
+    await loadModelWeights(model, await findPretrained(MODEL.PRETRAINED, say), { need: "backbone", layers, say });
   }
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
   const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];

@@ -10,14 +10,14 @@ const LEVELS = 31;
 const MOST = LEVELS - 1;
 
 /** PARITY: in f64 and in this order, as the original computes value = magnitude / 30 * (max - min) + min. */
-function randLevel(magnitude: number): ColourLevel {
+function randLevel(magnitude: number, scale: number): ColourLevel {
   const share = magnitude / MOST;
   return {
     posterizeBits: Math.max(2, 6 - Math.trunc(share * 4)),
     solarizeThreshold: 256 - share * 256,
     addition: share * 110,
     factors: [1 - share * 0.9, 1 + share * 0.9],
-    cutoutSide: share * 80,
+    cutoutSide: share * 80 * scale,
   };
 }
 
@@ -32,10 +32,10 @@ function trivialLevel(level: number): ColourLevel {
   };
 }
 
-/** The levels that `randAugment` and `trivialAugment` choose from. */
-export function policyLevels(): Uint32Array<ArrayBuffer> {
+/** The levels that `randAugment` and `trivialAugment` choose from. `scale` multiplies the side of CutoutAbs' square, which is in px. */
+export function policyLevels(scale: number): Uint32Array<ArrayBuffer> {
   const all = (level: (number: number) => ColourLevel) => Array.from({ length: LEVELS }, (_, number) => level(number));
-  return packLevels([...all(randLevel), ...all(trivialLevel)]);
+  return packLevels([...all((magnitude) => randLevel(magnitude, scale)), ...all(trivialLevel)]);
 }
 
 /** Any of RandAugment's 11 operations at a magnitude. Errors: OpError for one that is no integer from 0 to 30. Source: multiaugs 3.8. */

@@ -17,6 +17,7 @@ const [WIDTH, HEIGHT] = [24, 40];
 const SHAPE = [BATCH, HEIGHT, WIDTH, 3] as const;
 const JOINTS = 7;
 const POOL = [0, 2, 3, 6];
+const SCALE = 0.25;
 const SITES_PER_LANE = 256;
 const PEAKS = (() => {
   const random = testRandom(60);
@@ -59,7 +60,7 @@ function recoloured(images: Images, { step, site, margin }: { step: ColourStep; 
   const magnitude: readonly [number, number] = typeof given === "number" ? [given, given] : given;
   const count = policy === "trivial_augment" ? 1 : ((step.kind === "rand_augment" ? step.count : undefined) ?? 2);
   const image = step.kind === "yoco" ? yocoImage : policyImage;
-  const values = Array.from({ length: images.batch }, (_, n) => [...image({ values: bytes.subarray(n * inner, (n + 1) * inner), height, width }, { ...site, policy, magnitude, count, margin, n }).values]).flat();
+  const values = Array.from({ length: images.batch }, (_, n) => [...image({ values: bytes.subarray(n * inner, (n + 1) * inner), height, width }, { ...site, policy, magnitude, count, scale: SCALE, margin, n }).values]).flat();
   return { ...images, values: Float64Array.from(values, normalised) };
 }
 
@@ -68,7 +69,7 @@ function expectedImages(values: ArrayLike<number>, { chain, seed, settings, lane
   let images: Images = { values: Float64Array.from(values), batch: BATCH, height: HEIGHT, width: WIDTH, channels: 3 };
   chain.forEach((step, place) => {
     const site = { key: [seed, STREAM.augment, epoch, first] as const, site: SITES_PER_LANE * lane + place };
-    const boxes = (count: number): BoxFacts => ({ ...site, images, count, scale: 0.25, swapLimits: settings.swapLimits });
+    const boxes = (count: number): BoxFacts => ({ ...site, images, count, scale: SCALE, swapLimits: settings.swapLimits });
     const joints = (count: number): JointFacts => ({ ...boxes(count), peaks: PEAKS, joints: JOINTS, pool: POOL, swapAxes: settings.swapJointAxes });
     if (step.kind === "cutout") images = cutout(boxes(step.holes));
     else if (step.kind === "cutmix") images = cutmix(boxes(step.holes));
@@ -90,7 +91,7 @@ function clearRun(values: ArrayLike<number>, run: Run): { run: Run; expected: Fl
 }
 
 function augmented(easy: Tensor, { chain, seed, settings, lane = 0, epoch = 0, first = 0 }: Run): Promise<Float32Array> {
-  const augmenter = new Augmenter(gpu, { pool: POOL, joints: JOINTS, scale: 0.25, ...settings });
+  const augmenter = new Augmenter(gpu, { pool: POOL, joints: JOINTS, scale: SCALE, ...settings });
   const keys = gpu.upload(keyWords({ seed, stream: STREAM.augment, epoch, index: first }), "keys");
   const result = augmenter.encode(chain, { easy, peaks: gpu.upload(PEAKS, "peaks"), keys, lane }).toArray();
   augmenter.free();
@@ -113,11 +114,12 @@ test.each(CHAINS.map((chain) => [chainName(chain), chain] as const))("%s equals 
 
 const RA: AugmentStep = { kind: "rand_augment", magnitude: 20 };
 const TA: AugmentStep = { kind: "trivial_augment" };
+const YOCO: AugmentStep = { kind: "yoco", policy: "rand_augment", magnitude: 20 };
 const COLOUR_CHAINS: readonly (readonly AugmentStep[])[] = [
   [RA],
   [{ kind: "rand_augment", magnitude: [3, 30], count: 3 }],
   [TA],
-  [{ kind: "yoco", policy: "rand_augment", magnitude: 20 }],
+  [YOCO],
   [{ kind: "yoco", policy: "trivial_augment" }],
   [RA, JC, CM],
   [JO, CO, TA],
@@ -167,11 +169,11 @@ test("a replayed chain follows its keys and makes nothing; an empty chain is the
   const easy = persistentTensor(gpu, SHAPE, { data: randomValues(elementCount(SHAPE), 63) });
   const peaks = gpu.upload(PEAKS, "peaks");
   const keys = gpu.upload(keyWords({ seed: 1, stream: STREAM.augment }), "keys");
-  const augmenter = new Augmenter(gpu, { pool: POOL, joints: JOINTS, scale: 0.25, ...SETTINGS[1] });
+  const augmenter = new Augmenter(gpu, { pool: POOL, joints: JOINTS, scale: SCALE, ...SETTINGS[1] });
   expect(augmenter.encode([], { easy, keys, lane: 0 })).toBe(easy);
   expect(chainName([])).toBe("A60");
   const out = gpu.persistent(4 * elementCount(SHAPE), "out");
-  const work = () => addInto(gpu, { a: augmenter.encode([JC, MU, JO, CM], { easy, peaks, keys, lane: 2 }).range, b: undefined, out, count: elementCount(SHAPE) });
+  const work = () => addInto(gpu, { a: augmenter.encode([RA, JC, MU, JO, CM, YOCO], { easy, peaks, keys, lane: 2 }).range, b: undefined, out, count: elementCount(SHAPE) });
   const write = (epoch: number) => gpu.write(keys, keyWords({ seed: 1, stream: STREAM.augment, epoch }));
   const eager: Float32Array[] = [];
   for (const epoch of [0, 1]) {
@@ -198,6 +200,8 @@ test("wrong chains are refused by name", () => {
   const augmenter = new Augmenter(gpu, options);
   expect(() => augmenter.encode([JC], { easy, keys, lane: 0 })).toThrow("joint_cutout needs the peaks");
   expect(() => augmenter.encode([{ kind: "cutout", holes: 0 }], { easy, keys, lane: 0 })).toThrow("positive number of boxes, got 0");
+  expect(() => augmenter.encode([{ kind: "rand_augment", magnitude: 40 }], { easy, keys, lane: 0 })).toThrow("integer from 0 to 30");
+  expect(() => augmenter.encode([{ kind: "rand_augment", magnitude: 20, count: 0 }], { easy, keys, lane: 0 })).toThrow("positive number of operations, got 0");
   expect(() => augmenter.encode([CO], { easy: persistentTensor(gpu, [2, 3]), keys, lane: 0 })).toThrow("[n, h, w, 3], got [2, 3]");
   expect(() => new Augmenter(gpu, { ...options, pool: [] })).toThrow("pool");
   expect(() => new Augmenter(gpu, { ...options, pool: [7] })).toThrow("from 0 to 6, got 7");

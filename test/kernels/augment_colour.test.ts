@@ -30,7 +30,7 @@ interface Facts {
 
 /** Images after one operation, in bytes. */
 async function operated(bytes: Uint8Array, { shape: [batch, height, width], choice, sign, formats: [from, to] = ["packed", "packed"] }: Facts): Promise<Uint8Array> {
-  const levels = policyLevels();
+  const levels = policyLevels(1);
   for (let row = 0; sign && row < levels.length; row += 6) levels.set(levels.subarray(row + (sign === "+" ? 4 : 3), row + (sign === "+" ? 5 : 4)), row + (sign === "+" ? 3 : 4));
   const ranges = {
     x: gpu.upload(from === "packed" ? packed(bytes) : normalised(bytes), "x"),
@@ -135,7 +135,7 @@ test("bytes survive the way through normalised images, as f32 and as f16", async
   for (const dtype of ["f32", ...(gpu.features.has("shader-f16") ? (["f16"] as const) : [])] as const) {
     const x = persistentTensor(gpu, [1, 16, 16, 3], { data: normalised(bytes), dtype });
     const y = gpu.persistent(4 * 256, "y");
-    const [levels, keys] = [gpu.upload(policyLevels(), "levels"), gpu.upload(keyWords({ seed: 3, stream: STREAM.augment }), "keys")];
+    const [levels, keys] = [gpu.upload(policyLevels(1), "levels"), gpu.upload(keyWords({ seed: 3, stream: STREAM.augment }), "keys")];
     colourOperation(gpu, { x: x.range, from: "normalised", y, to: "packed", batch: 1, size: [16, 16], levels, choice: only("identity"), keys, site: 0, place: 0 });
     expect(unpacked(new Uint32Array(await gpu.read(y))), dtype).toEqual(bytes);
   }

@@ -95,7 +95,7 @@ export function cutoutAbs(image: Bytes, side: number, centre: readonly [number, 
 }
 
 /** An operation at a level, `high`: with the upper of two signs; `margin` as in the reference of the boxes. */
-type Operation = (image: Bytes, draw: { level: number; high: boolean; place: readonly [number, number]; margin: (px: number) => void }) => Bytes;
+type Operation = (image: Bytes, draw: { level: number; high: boolean; place: readonly [number, number]; scale: number; margin: (px: number) => void }) => Bytes;
 
 const uniform = (word: number) => Math.floor(word / 256) / 2 ** 24;
 const enhance = (operation: (image: Bytes, factor: number) => Bytes): Operation => (image, { level, high }) => operation(image, 1 + (high ? 1 : -1) * (level / 30) * 0.9);
@@ -112,8 +112,8 @@ const RAND: readonly Operation[] = [
   enhance(sharpness),
   invert,
   (image, { level }) => solarizeAdd(image, (level / 30) * 110),
-  (image, { level, place, margin }) => {
-    const side = (level / 30) * 80;
+  (image, { level, place, scale, margin }) => {
+    const side = (level / 30) * 80 * scale;
     const centre = [image.width, image.height].map((size, axis) => size + (1 - size) * uniform(place[axis] as number)) as [number, number];
     for (const at of centre) margin(Math.abs(at - side / 2 - Math.round(at - side / 2)));
     return cutoutAbs(image, side, centre);
@@ -140,12 +140,14 @@ export interface PolicyFacts extends Site {
   magnitude: readonly [number, number];
   /** Operations behind one another. */
   count: number;
+  /** Of CutoutAbs' square. */
+  scale: number;
   margin: (px: number) => void;
 }
 
 /** One image under a policy; `firstPlace` is the number of its first operation at the site. */
 export function policyImage(image: Bytes, facts: PolicyFacts & { n: number; firstPlace?: number }): Bytes {
-  const { policy, magnitude, count, margin, n, firstPlace = 0 } = facts;
+  const { policy, magnitude, count, scale, margin, n, firstPlace = 0 } = facts;
   const operations = policy === "rand_augment" ? RAND : TRIVIAL;
   const [low, high] = policy === "rand_augment" ? magnitude : [0, 30];
   let result = image;
@@ -153,7 +155,7 @@ export function policyImage(image: Bytes, facts: PolicyFacts & { n: number; firs
     const [a, b, c] = words(facts, n, 2 * (firstPlace + k));
     const [d, e] = words(facts, n, 2 * (firstPlace + k) + 1);
     const operation = operations[below(a, operations.length)] as Operation;
-    result = operation(result, { level: low + below(b, high - low + 1), high: c >= 2 ** 31, place: [d, e], margin });
+    result = operation(result, { level: low + below(b, high - low + 1), high: c >= 2 ** 31, place: [d, e], scale, margin });
   }
   return result;
 }

@@ -1,6 +1,7 @@
 /**
  * Chains of MultiAugs' augmentations on batches of normalised images, encoded into a step: every draw is made on the device
- * from a key that is data, so that a replayed step augments anew. What a sample draws for itself depends on its index, not on its place in the batch.
+ * from a key that is data, so that a replayed step augments anew. What a sample draws for itself depends on its index, not on
+ * its place in the batch.
  */
 import { OpError } from "../error.ts";
 import type { BufferRange, Gpu } from "../gpu/device.ts";
@@ -34,7 +35,7 @@ export interface AugmentOptions {
   pool: readonly number[];
   /** Joints of the peaks. */
   joints: number;
-  /** Multiplies what is in px: the 10..19 px half sides, the 10 px jitter, RandAugment's square; 1 as published, for images of 192x256 px. */
+  /** Multiplies what is in px: 10..19 px half sides, 10 px jitter, RandAugment's square; 1 as published, for 192x256 px. */
   scale: number;
   /** PARITY: width and height confused in cutout, cutmix and joint cutout (multiaugs D-1). */
   swapLimits: boolean;

@@ -7,7 +7,7 @@ import { writeChunksAtomic } from "../files.ts";
 import { type Dtype, type StoredTensor, tensorBytes } from "./safetensors.ts";
 
 /** What a file may hold: tensors, plain values, and dictionaries and lists of them. Whole numbers become int, others float. */
-export type TorchValue = StoredTensor | string | number | bigint | boolean | null | readonly TorchValue[] | ReadonlyMap<string, TorchValue>;
+export type TorchValue = StoredTensor | string | number | bigint | boolean | null | readonly TorchValue[] | ReadonlyMap<string, TorchValue> | ReadonlyMap<number, TorchValue>;
 
 /** Types that PyTorch has had storages for since 1.0; the newer ones need a release that weights_only did not know. */
 const STORAGES: Partial<Record<Dtype, string>> = {
@@ -99,8 +99,9 @@ function pickleValue(out: Pickler, value: TorchValue, storages: Uint8Array[]): v
   else if (value instanceof Map) {
     out.global("collections", "OrderedDict");
     out.bytes(0x29, 0x52, 0x28); // EMPTY_TUPLE REDUCE MARK
-    for (const [key, item] of value as ReadonlyMap<string, TorchValue>) {
-      out.text(key);
+    for (const [key, item] of value as ReadonlyMap<string | number, TorchValue>) {
+      if (typeof key === "number") out.integer(key);
+      else out.text(key);
       pickleValue(out, item, storages);
     }
     out.bytes(0x75); // SETITEMS

@@ -17,8 +17,8 @@ type Screen = NodeJS.WritableStream & { readonly isTTY?: boolean };
 export interface RunLogOptions {
   /** Where to; standard error unless given. */
   stream?: Screen;
-  /** A text file that gets every line, also those that a bar replaces on the screen. Appended to. */
-  file?: string;
+  /** Text files that get every line, also those that a bar replaces on the screen. Appended to. */
+  files?: readonly string[];
   /** Steps between two lines (PRINT_FREQ). */
   linePeriod: number;
   /** A line also appears when none has for so long. */
@@ -53,7 +53,7 @@ export class RunLog {
     this.#stream = options.stream ?? process.stderr;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    if (options.file !== undefined) mkdirSync(dirname(options.file), { recursive: true });
+    for (const file of options.files ?? []) mkdirSync(dirname(file), { recursive: true });
   }
 
   get #isTerminal(): boolean {
@@ -101,12 +101,12 @@ export class RunLog {
   }
 
   #toFile(text: string): void {
-    const { file } = this.#options;
-    if (file === undefined) return;
-    try {
-      appendFileSync(file, `${text}\n`);
-    } catch (error) {
-      throw writeError(file, error);
+    for (const file of this.#options.files ?? []) {
+      try {
+        appendFileSync(file, `${text}\n`);
+      } catch (error) {
+        throw writeError(file, error);
+      }
     }
   }
 }

@@ -1,23 +1,18 @@
 /** A training run from its configuration to its results table and figures. */
 import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { withRecompute } from "../autograd/op.ts";
-import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts } from "../config/config.ts";
+import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts, runFolder } from "../config/config.ts";
 import { isSupervised } from "../config/method_checks.ts";
 import { BatchLoader } from "../data/loader.ts";
 import { ConfigError } from "../error.ts";
 import { writeFileAtomic } from "../files.ts";
-import { type Gpu, openDevice } from "../gpu/device.ts";
+import { openDevice } from "../gpu/device.ts";
 import { buildMethod, viewPlan } from "../methods/build.ts";
 import { passSlots } from "../methods/semi/consistency.ts";
-import { buildModel, networkName } from "../models/build.ts";
+import { buildModel, buildPrevious, networkName } from "../models/build.ts";
 import { networksOf } from "../models/network.ts";
-import { Adam } from "../optim/adam.ts";
-import type { Optimiser, OptimiserArenas } from "../optim/optimiser.ts";
-import { Rmsprop } from "../optim/rmsprop.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
-import { multiStepSchedule } from "../optim/schedule.ts";
-import { Sgd } from "../optim/sgd.ts";
 import { requireAvailable } from "./availability.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { debugModes, StepDebugger } from "./debug.ts";
@@ -26,25 +21,18 @@ import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./ev
 import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
 import { renderTable, RunLog, showDuration, StepLog } from "./log.ts";
 import { LossLog } from "./loss_log.ts";
+import { buildOptimiser, learningRateAt } from "./optimiser.ts";
+import { writeOriginalCheckpoint, writeOriginalPredictions, writeOriginalWeights } from "./original_files.ts";
 import { findPretrained } from "./pretrained.ts";
 import { writePredictions } from "./report.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
 import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
 import { StepRunner } from "./step_runner.ts";
+import { EventFile } from "./tensorboard.ts";
 import { loadModelWeights } from "./weights_file.ts";
 
-/** Learning rate of an epoch: multiplied by the factor once for every milestone that has passed. */
-function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: number): number {
-  return TRAIN.LR * multiStepSchedule({ milestones: TRAIN.LR_STEP, factor: TRAIN.LR_FACTOR })(epoch);
-}
-
-function buildOptimiser(gpu: Gpu, arenas: OptimiserArenas, { TRAIN, OPTIONS }: ResolvedConfig): Optimiser {
-  // PARITY: the original gives its weight decay to sgd alone (multiaugs D-7).
-  const weightDecay = TRAIN.OPTIMIZER === "adam" && !OPTIONS.ADAM_WEIGHT_DECAY ? 0 : TRAIN.WD;
-  if (TRAIN.OPTIMIZER === "sgd") return new Sgd(gpu, arenas, { weightDecay, momentum: TRAIN.MOMENTUM, nesterov: TRAIN.NESTEROV });
-  if (TRAIN.OPTIMIZER === "rmsprop") return new Rmsprop(gpu, arenas, { weightDecay });
-  return new Adam(gpu, arenas, { weightDecay });
-}
+/** How often a run shows its predictions and views, about. */
+const PICTURES = 5;
 
 const METHOD_NAMES: Readonly<Record<string, string>> = { pose_cons: "PoseCons", pose_dual: "PoseDual", pose_sspcm: "SSPCM" };
 
@@ -57,6 +45,12 @@ async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> 
   return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
 }
 
+/** A moment as the original names its logs. */
+function minuteName(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  return [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate()), two(date.getHours()), two(date.getMinutes())].join("-");
+}
+
 function diverged(name: string, value: number, { step, mixed }: { step: number; mixed: boolean }): ConfigError {
   const fix = `lower TRAIN.LR${mixed ? " or set PRECISION=fp32 (a feature beyond 65504 is infinite as f16)" : ""}; the last checkpoint is from before`;
   return new ConfigError({ code: "train/diverged", message: `the training has diverged: ${name} is ${value} at step ${step}`, fix });
@@ -66,9 +60,10 @@ function diverged(name: string, value: number, { step, mixed }: { step: number; 
 export async function runTraining({ loaded, folder, resume, stop }: TrainRequest): Promise<TrainOutcome> {
   const { config } = loaded;
   const { TRAIN, TEST, MODEL } = config;
+  const started = minuteName(new Date());
   requireAvailable(config);
   const debug = debugModes(process.env["LIMBER_DEBUG"]);
-  const log = new RunLog({ linePeriod: config.PRINT_FREQ, file: join(folder, "train.log") });
+  const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, "train.log"), join(folder, `${basename(loaded.path, extname(loaded.path))}_${started}_train.log`)] });
   const say = (text: string) => log.line(text);
   for (const note of loaded.notes) say(`note      ${note}`);
   await mkdir(folder, { recursive: true });
@@ -87,7 +82,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const arenas = { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) };
   const optimiser = buildOptimiser(gpu, arenas, config);
   const { stepsPerEpoch } = data;
-  const method = buildMethod(model, { config, plan, crop: source.cropFacts(TRAIN.BATCH_SIZE), labelledJoints: labelledJoints(config), stepsPerEpoch, scaler });
+  const method = buildMethod(model, { config, plan, crop: source.cropFacts(TRAIN.BATCH_SIZE), labelledJoints: labelledJoints(config), stepsPerEpoch, previous: buildPrevious(config, gpu), scaler });
+  const trainingState = { optimiser, companions: method.companions };
   const losses = new LossLog(gpu, [...method.lossNames, ...method.watchNames]);
   const runner = new StepRunner(gpu, (mode) => {
     const encode = () => method.encode(mode);
@@ -110,7 +106,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       const list = conflicts.map(({ key, before, after }) => `${key} was ${before}, is ${after}`).join("; ");
       throw new ConfigError({ code: "config/resume", where, message: `the run was begun with another configuration: ${list}`, fix: "restore these values, or start anew in another OUTPUT_DIR" });
     }
-    restoreTensors(checkpoint.tensors, where, store, optimiser);
+    restoreTensors(checkpoint.tensors, where, store, trainingState);
     ({ epoch, stepInEpoch, step, best } = checkpoint.state);
     const { counters } = checkpoint.state;
     optimiser.steps = counters["optimiserSteps"] ?? step;
@@ -119,7 +115,9 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const layers = backboneOf(MODEL) === "hrnet" ? MODEL.EXTRA.PRETRAINED_LAYERS : undefined;
     await loadModelWeights(model, await findPretrained(MODEL.PRETRAINED, say), { need: "backbone", layers, say });
   }
+  if (!continued) method.endEpoch();
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
+  const board = EventFile.open(config.LOG_DIR === "" ? join(folder, "tensorboard") : `${runFolder(loaded, config.LOG_DIR)}_${started}`, continued ? { resumedStep: step } : {});
   const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];
   await writeFileAtomic(join(folder, "config.yaml"), renderConfig(loaded));
 
@@ -143,17 +141,20 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const rows = await losses.read();
     for (const row of rows) {
       latestLosses = row.losses;
-      const at = row.step - 1;
-      steps.write({ step: row.step, epoch: Math.floor(at / stepsPerEpoch) + 1, lr: learningRateAt(config, Math.floor(at / stepsPerEpoch)), ...row.losses });
+      const at = Math.floor((row.step - 1) / stepsPerEpoch);
+      const numbers = { lr: learningRateAt(config, at), ...row.losses };
+      steps.write({ step: row.step, epoch: at + 1, ...numbers });
+      board.scalars(row.step, numbers);
     }
     steps.flush();
+    board.flush();
     // Nothing mends weights that are no numbers; no checkpoint is written behind this step.
     for (const row of rows) for (const [name, value] of Object.entries(row.losses)) if (!Number.isFinite(value)) throw diverged(name, value, { step: row.step, mixed: scaler !== undefined });
   };
   const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
     await drainLosses();
     await saveCheckpoint(folder, name, {
-      tensors: await collectTensors(store, name === "latest" ? optimiser : undefined),
+      tensors: await collectTensors(store, name === "latest" ? trainingState : undefined),
       state: {
         ...place,
         step,
@@ -176,10 +177,17 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     scores.push({ epoch: finished, score: primary, figures: Object.fromEntries(mainRow(evaluation)) });
     await writeFileAtomic(join(folder, "scores.json"), `${JSON.stringify(scores)}\n`);
     const better = best === null || primary > best.score;
+    const weights = { store, config };
     if (better) {
       best = { score: primary, epoch: finished };
       await save("best", { epoch: finished, stepInEpoch: 0 });
+      await writeOriginalWeights(join(folder, "model_best.pth.tar"), weights);
     }
+    const learningRate = learningRateAt(config, finished);
+    await writeOriginalCheckpoint(join(folder, "checkpoint.pth.tar"), weights, { optimiser, learningRate, epoch: finished, best: best?.score ?? primary });
+    if (config.SAVE_INTER > 0 && finished % config.SAVE_INTER === 0) await writeOriginalWeights(join(folder, `State_epoch${finished}.pth.tar`), weights);
+    await writeOriginalPredictions(folder, { evaluation, set: test, config });
+    await showValidation(evaluation, finished);
     say(`epoch ${finished}/${TRAIN.END_EPOCH}  ${primaryName} ${primary.toFixed(4)}${better ? "  (best)" : ""}`);
   };
 
@@ -214,6 +222,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       }
       await previous?.();
       log.end();
+      method.endEpoch();
       const finished = epoch + 1;
       if (finished % TEST.INTERVAL === 0 || finished === TRAIN.END_EPOCH) await validate(finished);
       await save("latest", { epoch: finished, stepInEpoch: 0 });
@@ -226,24 +235,39 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     log.end();
     loader.close();
     steps.close();
+    board.close();
     runner.dispose();
   }
 
-  /** Results table, results files, figures. */
-  async function finish(): Promise<void> {
-    if (!evaluation) return;
-    const { rows, primaryName } = evaluation;
-    if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation, set: test });
-    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
-    await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch });
-    await drawPredictionGrid(join(folder, "predictions.png"), mainPrediction(evaluation).predictions, source.skeleton);
-    await drawViews(join(folder, "views.png"), {
+  /** Scores into TensorBoard; a few times in a run, and in the end, predictions and views as figures and there. */
+  async function showValidation(evaluated: Evaluation, finished: number): Promise<void> {
+    for (const { name, figures } of evaluated.rows) board.scalars(step, Object.fromEntries(figures.map(([figure, value]) => [["valid", name, figure].filter((part) => part !== "").join("/"), value])));
+    board.flush();
+    const validations = (TRAIN.END_EPOCH - TRAIN.BEGIN_EPOCH) / TEST.INTERVAL;
+    if (finished < TRAIN.END_EPOCH && scores.length % Math.max(2, Math.ceil(validations / PICTURES)) !== 0) return;
+    const predictions = join(folder, "predictions.png");
+    await drawPredictionGrid(predictions, mainPrediction(evaluated).predictions, source.skeleton);
+    const views = join(folder, "views.png");
+    await drawViews(views, {
       inspection: await method.inspect(runner.mode),
       size: MODEL.IMAGE_SIZE,
       heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
       joints: MODEL.NUM_JOINTS,
       rgb: config.DATASET.COLOR_RGB,
     });
+    board.image(step, "predictions", await readFile(predictions));
+    board.image(step, "views", await readFile(views));
+    board.flush();
+  }
+
+  /** Results table, results files, curves. */
+  async function finish(): Promise<void> {
+    if (!evaluation) return;
+    const { rows, primaryName } = evaluation;
+    if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation, set: test });
+    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
+    await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch });
+    await writeOriginalWeights(join(folder, "final_state.pth.tar"), { store, config });
     const seconds = (performance.now() - began) / 1000;
     const { host } = runner;
     say("");

@@ -49,7 +49,7 @@ describe("progress", () => {
   test("on a terminal there is a bar, messages appear above it, and the file gets the plain lines", async () => {
     const screen = new Screen(true);
     const file = join(folder, "run/train.log");
-    const log = new RunLog({ stream: screen, linePeriod: 2, file });
+    const log = new RunLog({ stream: screen, linePeriod: 2, files: [file] });
     await log.begin("epoch 1/1", 4);
     for (let step = 1; step <= 4; step++) {
       await Bun.sleep(60);
@@ -72,7 +72,7 @@ describe("progress", () => {
   });
 
   test("a line file on a full disk is a DataError", () => {
-    const log = new RunLog({ stream: new Screen(false), linePeriod: 1, file: "/dev/full" });
+    const log = new RunLog({ stream: new Screen(false), linePeriod: 1, files: ["/dev/full"] });
     expect(() => log.line("x")).toThrow(DataError);
   });
 

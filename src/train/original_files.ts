@@ -1,0 +1,109 @@
+/**
+ * The files that MultiAugs leaves in the folder of a run, under its names and in its forms, beside this program's own:
+ * weights and optimiser for PyTorch, predictions of the validation set. Source: multiaugs §6.3, §6.4.
+ */
+import { basename, join } from "node:path";
+import { backboneOf, type ResolvedConfig } from "../config/config.ts";
+import type { Dataset } from "../data/datasets.ts";
+import { writeNpy } from "../data/npy.ts";
+import { writePredMat } from "../eval/pck.ts";
+import { writeResults } from "../eval/results.ts";
+import { type TorchValue, writeTorch } from "../interop/torch_writer.ts";
+import { networkName } from "../models/build.ts";
+import type { ParameterStore } from "../nn/store.ts";
+import { readArena, readStateDict } from "../nn/state_dict.ts";
+import type { Optimiser } from "../optim/optimiser.ts";
+import type { Evaluation } from "./evaluate.ts";
+import { weightDecayOf } from "./optimiser.ts";
+
+/** A run's weights. */
+export interface RunWeights {
+  readonly store: ParameterStore;
+  readonly config: ResolvedConfig;
+}
+
+/** What checkpoint.pth.tar holds besides the weights. */
+export interface RunProgress {
+  readonly optimiser: Optimiser;
+  readonly learningRate: number;
+  /** Epochs finished. */
+  readonly epoch: number;
+  /** Best score so far. */
+  readonly best: number;
+}
+
+/** PyTorch's names for what optimisers remember. */
+const TORCH_STATE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  adam: { m: "exp_avg", v: "exp_avg_sq" },
+  sgd: { velocity: "momentum_buffer" },
+  rmsprop: { v: "square_avg" },
+};
+
+/** The original's name of a tensor: a single network of a method is resnet., the head of a pair of ResNets is final_layer_1. */
+function originalName(name: string, { MODEL }: ResolvedConfig): string {
+  if (MODEL.NAME === "pose_cons") return `resnet.${name}`;
+  const pair = MODEL.NAME === "pose_dual" && backboneOf(MODEL) === "resnet";
+  return pair ? name.replace(/\.final_layer\./, ".final_layer_1.") : name;
+}
+
+async function originalStateDict({ store, config }: RunWeights): Promise<Map<string, TorchValue>> {
+  return new Map([...(await readStateDict(store))].map(([name, tensor]) => [originalName(name, config), tensor]));
+}
+
+/** Writes a bare state_dict: model_best.pth.tar, State_epoch{e}.pth.tar, final_state.pth.tar. */
+export async function writeOriginalWeights(path: string, weights: RunWeights): Promise<void> {
+  await writeTorch(path, await originalStateDict(weights));
+}
+
+/** The optimiser's state_dict, parameters numbered in the order of model.parameters(). */
+async function optimiserState({ store, config }: RunWeights, { optimiser, learningRate }: RunProgress): Promise<TorchValue> {
+  const { TRAIN } = config;
+  const state = new Map<number, Map<string, TorchValue>>(store.declarations.map((_, i) => [i, new Map([["step", optimiser.steps]])]));
+  for (const [key, name] of Object.entries(TORCH_STATE[optimiser.name] ?? {})) {
+    const arena = optimiser.state[key];
+    const tensors = arena ? [...(await readArena(store, arena)).values()] : [];
+    for (const [i, tensor] of tensors.entries()) state.get(i)?.set(name, tensor);
+  }
+  const constants: Readonly<Record<string, readonly (readonly [string, TorchValue])[]>> = {
+    adam: [["betas", [0.9, 0.999]], ["eps", 1e-8], ["amsgrad", false]],
+    sgd: [["momentum", TRAIN.MOMENTUM], ["dampening", 0], ["nesterov", TRAIN.NESTEROV]],
+    rmsprop: [["alpha", 0.99], ["eps", 1e-8], ["momentum", 0], ["centered", false]],
+  };
+  const group = new Map<string, TorchValue>([["lr", learningRate], ["weight_decay", weightDecayOf(config)], ...(constants[optimiser.name] ?? []), ["params", store.declarations.map((_, i) => i)]]);
+  return new Map<string, TorchValue>([["state", state], ["param_groups", [group]]]);
+}
+
+/** Writes checkpoint.pth.tar. */
+export async function writeOriginalCheckpoint(path: string, weights: RunWeights, progress: RunProgress): Promise<void> {
+  await writeTorch(
+    path,
+    new Map<string, TorchValue>([
+      ["epoch", progress.epoch],
+      ["model", weights.config.MODEL.NAME],
+      ["model_full_name", networkName(weights.config)],
+      ["state_dict", await originalStateDict(weights)],
+      ["perf", progress.best],
+      ["optimizer", await optimiserState(weights, progress)],
+    ]),
+  );
+}
+
+/**
+ * Writes all_preds.npy (the first network's predictions: image px and score) and, where SAVE_RESULT asks for it, results/
+ * person_keypoints_<set>_eval_{1,2,3}.json or pred.mat, head2_pred.mat, ensemble_pred.mat.
+ */
+export async function writeOriginalPredictions(folder: string, { evaluation, set, config }: { evaluation: Evaluation; set: Dataset; config: ResolvedConfig }): Promise<void> {
+  const joints = config.MODEL.NUM_JOINTS;
+  const predictions = evaluation.scored[0]?.predictions ?? [];
+  const keypoints = new Float64Array(predictions.length * joints * 3);
+  predictions.forEach((person, n) => keypoints.set(person.keypoints, n * joints * 3));
+  await writeNpy(join(folder, "all_preds.npy"), { shape: [predictions.length, joints, 3], data: keypoints });
+  if (!config.TEST.SAVE_RESULT) return;
+  for (const [i, { name, scores }] of evaluation.scored.entries()) {
+    if (set.truth) await writeResults(join(folder, "results", `${basename(set.file, ".json")}_eval_${i + 1}.json`), scores.results);
+    else {
+      const head = i === 0 ? "" : `${name.replace(/^net /, "head")}_`;
+      await writePredMat(join(folder, `${head}pred.mat`), scores.predictions, { joints: set.joints.jointNames.length, columns: 3 });
+    }
+  }
+}

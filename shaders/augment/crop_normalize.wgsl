@@ -3,7 +3,8 @@
 // n: sample; u, v: output pixel. Layout: pixels = bytes of all image windows, RGB interleaved, packed in words;
 // windows [batch, 8] = byte offset, window x, y, width, height, image width, flip, swap red and blue;
 // tables [batch, 2 * (height + width)] = fixed-point source coordinates: x by row, x by column, y by row, y by column
-// (pose/affine.ts warpTables); y [batch, height, width, 3] Elem. Grid: linear over batch * height * width.
+// (pose/affine.ts warpTables); y [batch, height, width, 3] Elem. Grid: x over width, y over height, z over batch, so that
+// the facts of window and row are the same for a whole workgroup.
 const WORKGROUP: u32 = 64u; // spec
 struct Params { batch: u32, height: u32, width: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -12,26 +13,18 @@ struct Params { batch: u32, height: u32, width: u32 }
 @group(0) @binding(3) var<storage, read> tables: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<Elem>;
 
-fn byte_at(index: u32) -> i32 { return i32((pixels[index >> 2u] >> ((index & 3u) * 8u)) & 255u); }
+// The word that holds a byte; both taps of a row lie in at most three.
+fn word_at(index: i32) -> u32 { return pixels[u32(clamp(index, 0, i32(arrayLength(&pixels)) - 1))]; }
+
+fn bytes_of_word(word: u32) -> vec3<i32> { return vec3<i32>(vec3<u32>(word, word >> 8u, word >> 16u) & vec3<u32>(255u)); }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let i = linear_index(group, groups, lane, WORKGROUP);
-  if (i >= params.batch * params.height * params.width) { return; }
-  let u = i % params.width;
-  let line = i / params.width;
-  let v = line % params.height;
-  let n = line / params.height;
-  let t = n * 2u * (params.height + params.width);
-  let fixed_x = (tables[t + v] + tables[t + params.height + u]) >> 5u;
-  let fixed_y = (tables[t + params.height + params.width + v] + tables[t + 2u * params.height + params.width + u]) >> 5u;
-  let x0 = fixed_x >> 5u;
-  let y0 = fixed_y >> 5u;
-  let fx = fixed_x & 31;
-  let fy = fixed_y & 31;
-
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let n = group.z;
+  let v = group.y;
+  let u = group.x * WORKGROUP + lane;
   let l = n * 8u;
-  let base = u32(windows[l]);
+  let base = windows[l];
   let window_x = windows[l + 1u];
   let window_y = windows[l + 2u];
   let window_w = windows[l + 3u];
@@ -40,22 +33,43 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let flip = windows[l + 6u] != 0;
   let swap = windows[l + 7u] != 0;
 
+  if (u >= params.width) { return; }
+  let t = n * 2u * (params.height + params.width);
+  let fixed_x = (tables[t + v] + tables[t + params.height + u]) >> 5u;
+  let fixed_y = (tables[t + params.height + params.width + v] + tables[t + 2u * params.height + params.width + u]) >> 5u;
+  let x0 = fixed_x >> 5u;
+  let y0 = fixed_y >> 5u;
+  let fx = fixed_x & 31;
+  let fy = fixed_y & 31;
+
+  // The taps of a row are neighbours, mirrored or not: the left one's column in the window, and their weights.
+  let left = select(x0, image_w - 2 - x0, flip) - window_x;
+  let share = select(32 - fx, fx, flip);
+  let left_weight = select(0, share, left >= 0 && left < window_w);
+  let right_weight = select(0, 32 - share, left >= -1 && left + 1 < window_w);
+
   var sum = vec3<i32>(0);
-  for (var tap = 0; tap < 4; tap++) {
-    let dx = tap & 1;
-    let dy = tap >> 1u;
-    let weight = select(32 - fx, fx, dx == 1) * select(32 - fy, fy, dy == 1) * 32;
-    let column = select(x0 + dx, image_w - 1 - (x0 + dx), flip) - window_x;
+  for (var dy = 0; dy < 2; dy++) {
     let row = y0 + dy - window_y;
-    if (column >= 0 && row >= 0 && column < window_w && row < window_h) {
-      let at = base + 3u * u32(row * window_w + column);
-      sum += weight * vec3<i32>(byte_at(at), byte_at(at + 1u), byte_at(at + 2u));
+    if (row < 0 || row >= window_h || left < -1 || left >= window_w) { continue; }
+    let at = base + 3 * (row * window_w + left); // below 0 only where the left tap has no weight
+    let index = at >> 2u;
+    let shift = u32(at & 3) * 8u;
+    let middle = word_at(index + 1);
+    var low = word_at(index);
+    var high = middle;
+    if (shift != 0u) {
+      low = (low >> shift) | (middle << (32u - shift));
+      high = (middle >> shift) | (word_at(index + 2) << (32u - shift));
     }
+    let right = bytes_of_word((low >> 24u) | (high << 8u));
+    sum += select(32 - fy, fy, dy == 1) * 32 * (left_weight * bytes_of_word(low) + right_weight * right);
   }
   let grey = vec3<f32>((sum + 16384) >> vec3<u32>(15u));
   let ordered = select(grey, grey.zyx, swap);
   let value = normalised(ordered);
-  y[3u * i] = narrow(value.x);
-  y[3u * i + 1u] = narrow(value.y);
-  y[3u * i + 2u] = narrow(value.z);
+  let i = 3u * ((n * params.height + v) * params.width + u);
+  y[i] = narrow(value.x);
+  y[i + 1u] = narrow(value.y);
+  y[i + 2u] = narrow(value.z);
 }

@@ -18,7 +18,7 @@ const warpKernel = defineKernel({
 });
 const cropKernel = defineKernel({
   name: "augment/crop_normalize",
-  fragments: ["augment/crop_normalize.wgsl", "augment/normalise.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  fragments: ["augment/crop_normalize.wgsl", "augment/normalise.wgsl", "lib/scalar.wgsl"],
   buffers: { pixels: "read", windows: "read", tables: "read", y: "read_write" },
   uniforms: { batch: "u32", height: "u32", width: "u32" },
 });
@@ -48,6 +48,6 @@ export function cropNormalize(
   gpu.run(cropKernel, {
     buffers: { pixels: call.pixels, windows: call.windows, tables: call.tables, y: call.y },
     uniforms: { batch: call.batch, height, width },
-    workgroups: linearGrid(call.batch * height * width, 64),
+    workgroups: [Math.ceil(width / 64), height, call.batch],
   });
 }

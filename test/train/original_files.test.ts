@@ -2,10 +2,12 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseConfig } from "../../src/config/config.ts";
 import { readNpy } from "../../src/data/npy.ts";
 import { openSafetensors, type StoredTensor } from "../../src/interop/safetensors.ts";
 import { openTorch, stateDict } from "../../src/interop/torch.ts";
 import type { TorchTensor } from "../../src/interop/torch_graph.ts";
+import { buildModel } from "../../src/models/build.ts";
 import { readEvents } from "../support/event_files.ts";
 import { readJson, TinyProject } from "../support/tiny_run.ts";
 
@@ -20,6 +22,7 @@ beforeAll(async () => {
   if (code !== 0) throw new Error(errors);
 });
 
+const isStatistic = (name: string) => /\.(running_(mean|var)|num_batches_tracked)$/.test(name);
 const bytesOf = ({ data }: StoredTensor) => Buffer.from(data).toString("base64");
 
 test("the folder is named as the original names it, and holds its files", () => {
@@ -48,7 +51,9 @@ test("checkpoint.pth.tar holds weights and optimiser as PyTorch's load_state_dic
   const optimiser = root.get("optimizer") as Map<string, unknown>;
   const state = optimiser.get("state") as Map<number, Map<string, unknown>>;
   const [group] = optimiser.get("param_groups") as Map<string, unknown>[];
-  const parameters = [...own.entries.keys()].filter((name) => name.startsWith("adam.m."));
+  const names = [...stateDict(await openTorch(join(folder, "final_state.pth.tar"))).tensors.keys()];
+  const parameters = names.filter((name) => !isStatistic(name)).map((name) => `adam.m.${name.replace("final_layer_1", "final_layer")}`);
+  expect(parameters.toSorted()).toEqual([...own.entries.keys()].filter((name) => name.startsWith("adam.m.")).toSorted());
   expect(root.get("epoch")).toBe(2);
   expect(root.get("model")).toBe("pose_dual");
   expect(root.get("perf")).toBe(readJson(join(folder, "latest.json")).state.best.score);
@@ -60,6 +65,13 @@ test("checkpoint.pth.tar holds weights and optimiser as PyTorch's load_state_dic
   for (const [i, name] of parameters.entries()) {
     expect(bytesOf(await file.read(state.get(i)?.get("exp_avg") as TorchTensor))).toBe(bytesOf(await own.read(name)));
   }
+});
+
+test("parameters are numbered as PyTorch numbers them", async () => {
+  const { tensors } = stateDict(await openTorch(join(import.meta.dir, "../golden/torch/pose_dual10.pth")));
+  const { store } = buildModel(parseConfig("MODEL: {NAME: pose_dual, EXTRA: {NUM_LAYERS: 10}}\nDATASET: {TRAIN_DATASET: mix_coco_coco}\n", { path: "a.yaml" }).config);
+  const original = [...tensors.keys()].filter((name) => !isStatistic(name)).map((name) => name.replace(/^module\./, "").replace("final_layer_1", "final_layer"));
+  expect(store.declarations.map(({ name }) => name)).toEqual(original);
 });
 
 test("valid reads them and finds the scores of the run", async () => {

@@ -3,7 +3,7 @@ import type { ResolvedConfig } from "./config.ts";
 
 /** Whether a run learns from labels alone. */
 export function isSupervised({ MODEL }: { readonly MODEL: { readonly NAME: string } }): boolean {
-  return MODEL.NAME === "pose_resnet" || MODEL.NAME === "pose_hrnet";
+  return ["pose_resnet", "pose_hrnet", "pose_hourglass"].includes(MODEL.NAME);
 }
 
 /** The keys that turn augmentations on, with their codes. */
@@ -77,6 +77,7 @@ export function checkMethod(config: ResolvedConfig, refuse: (key: string, messag
   const [low, high] = config.RAND_MAGNITUDE;
   if (low > high) refuse("RAND_MAGNITUDE", `expected the lower magnitude first, received [${low}, ${high}]`);
   if (config.STEP_WISE && PROG_MODE === "") refuse("STEP_WISE", "expected PROG_MODE beside it, the progression to run through");
+  if (PROG_MODE !== "" && MODEL.NAME === "pose_sspcm") refuse("PROG_MODE", "expected none: the third network of pose_sspcm learns from the easy view of both teachers");
   if (PROG_MODE !== "") {
     AUG_EASY_HARD_COUPLES[PROG_MODE].forEach(([teacher], i) => {
       const at = `AUG_EASY_HARD_COUPLES.${PROG_MODE}.${i}`;

@@ -4,7 +4,7 @@ import type { ResolvedConfig } from "../config/config.ts";
 import { augmentationsOf, isSupervised } from "../config/method_checks.ts";
 import type { PoseModel } from "../models/network.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";
-import { ConsistencyTraining, type SemiFacts } from "./semi/consistency.ts";
+import { ConsistencyTraining, type CorrectionFacts, type SemiFacts } from "./semi/consistency.ts";
 import { type AugmentCounts, ViewPlan } from "./semi/plan.ts";
 
 /** PARITY: what the original's PoseDual cuts with several views, whatever the keys say (multiaugs D-4). */
@@ -49,10 +49,24 @@ export interface MethodFacts {
   /** Joints that the labelled set has. */
   labelledJoints: readonly number[];
   stepsPerEpoch: number;
+  /** Of SSPCM: the pair of the epoch before, see buildPrevious. */
+  previous?: PoseModel | undefined;
   scaler?: LossScaler | undefined;
 }
 
-function semiFacts(plan: ViewPlan, { config, labelledJoints, stepsPerEpoch }: MethodFacts): SemiFacts {
+function correctionFacts(previous: PoseModel, { SSPCM }: ResolvedConfig): CorrectionFacts {
+  return {
+    previous,
+    warmupEpoch: SSPCM.CORRECTION_WARMUP_EPOCH,
+    scoreThreshold: SSPCM.SCORE_FILTER ? SSPCM.SCORE_FILTER_THRESH : undefined,
+    scoreWeight: SSPCM.SCORE_WEIGHT,
+    distance: SSPCM.DISTANCE_FILTER,
+    distanceThreshold: SSPCM.DISTANCE_THRESH,
+  };
+}
+
+function semiFacts(plan: ViewPlan, facts: MethodFacts): SemiFacts {
+  const { config, labelledJoints, stepsPerEpoch } = facts;
   const { MODEL, DATASET, TRAIN, OPTIONS } = config;
   return {
     plan,
@@ -72,10 +86,11 @@ function semiFacts(plan: ViewPlan, { config, labelledJoints, stepsPerEpoch }: Me
     sharpen: config.SHARPEN_PRED,
     confidence: config.CONF_MASKING ? config.CONF_THRESH : undefined,
     fuse: config.HEAT_FUSION,
+    correction: facts.previous && correctionFacts(facts.previous, config),
   };
 }
 
-/** Supervised training, PoseCons or PoseDual of a materialised model. */
+/** Supervised training, PoseCons, PoseDual or SSPCM of a materialised model. */
 export function buildMethod(model: PoseModel, facts: MethodFacts): ConsistencyTraining {
   const { config, plan, crop, labelledJoints, scaler } = facts;
   const { MODEL } = config;

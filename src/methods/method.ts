@@ -1,5 +1,6 @@
 /** What a training method is to the loop: it takes a batch, encodes a step, and says what its losses are called. */
 import type { PackedCrops } from "../augment/crop_batch.ts";
+import type { ParameterStore } from "../nn/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** One step's data from the host. */
@@ -40,6 +41,10 @@ export interface TrainingMethod {
   mode(place: StepPlace): string;
   /** Encodes forward passes, losses and gradients; returns the losses and watched figures. Safe to record. */
   encode(mode?: string): Tensor;
+  /** Weights besides the model's that training goes on from, by what their tensors' names begin with in a checkpoint. */
+  readonly companions: ReadonlyMap<string, ParameterStore>;
+  /** Before the first epoch of a run and after every epoch; outside of recordings. */
+  endEpoch(): void;
   /** Passes of a step that every batchnorm counts. */
   passes(mode?: string): number;
   /** Runs the views of the prepared step without changing anything, and reads them. */

@@ -1,12 +1,14 @@
 /** The network that a configuration describes. */
-import { backboneOf, type ResolvedConfig } from "../config/config.ts";
+import { backboneOf, modelSize, type ResolvedConfig } from "../config/config.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { networkPrefix } from "../interop/state_names.ts";
+import { StackedHourglass } from "./hourglass.ts";
 import { type HrnetStage, PoseHrnet } from "./hrnet.ts";
 import { ParameterStore } from "../nn/store.ts";
 import type { ModelNetwork, PoseModel, PoseNetwork } from "./network.ts";
 import { PoseResnet } from "./pose_resnet.ts";
 
-type Model = Pick<ResolvedConfig, "MODEL">;
+type Model = Pick<ResolvedConfig, "MODEL" | "SSPCM">;
 
 /** Where a network's tensors are declared. */
 export interface NetworkPlace {
@@ -26,16 +28,35 @@ export function buildModel(config: Model): PoseModel {
   const store = new ParameterStore();
   const build = (i: number): ModelNetwork => {
     const prefix = count === 1 ? "" : networkPrefix(i + 1);
-    return { prefix, network: buildNetwork(config, { store, prefix }) };
+    return { prefix, network: buildNetwork(i === 2 ? thirdModel(config) : config, { store, prefix }) };
   };
   return { store, networks: [build(0), ...Array.from({ length: count - 1 }, (_, i) => build(i + 1))] };
+}
+
+/** SSPCM's third network may have another backbone. */
+function thirdModel({ MODEL, SSPCM }: Model): Model {
+  const { BACKBONE, NUM_LAYERS } = SSPCM.OTHER_MODEL;
+  return BACKBONE === "" ? { MODEL, SSPCM } : { SSPCM, MODEL: { ...MODEL, BACKBONE, EXTRA: { ...MODEL.EXTRA, NUM_LAYERS } } };
+}
+
+/** SSPCM's pair of the epoch before, without gradients: the same places in a store of its own. Undefined for other methods. */
+export function buildPrevious(config: Model, gpu: Gpu): PoseModel | undefined {
+  if (config.MODEL.NAME !== "pose_sspcm") return undefined;
+  const pair = buildModel({ ...config, MODEL: { ...config.MODEL, NAME: "pose_dual" } });
+  pair.store.materialise(gpu, 0, { slots: 1, gradients: false, values: false });
+  return pair;
 }
 
 /** Builds one network without memory; call store.materialise() next. */
 export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNetwork {
   const { EXTRA } = MODEL;
   const shared = { ...place, joints: MODEL.NUM_JOINTS, finalKernel: EXTRA.FINAL_CONV_KERNEL, start: MODEL.INIT_WEIGHTS ? "pose" : "framework" } as const;
-  if (backboneOf(MODEL) === "hrnet") {
+  const backbone = backboneOf(MODEL);
+  if (backbone === "hourglass") {
+    const { NSTACKS: stacks, NCHANNELS: channels, NMODULES: modules, NREDUCTIONS: reductions } = MODEL.NET;
+    return new StackedHourglass({ ...place, joints: MODEL.NUM_JOINTS, stacks, channels, modules, reductions });
+  }
+  if (backbone === "hrnet") {
     const stages = [EXTRA.STAGE2, EXTRA.STAGE3, EXTRA.STAGE4].map(
       (stage): HrnetStage => ({
         modules: stage.NUM_MODULES,
@@ -56,16 +77,14 @@ export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNe
   });
 }
 
-/** How the source systems' tables begin: <H>x<W>_<name>_<layers>_<deconvolution widths>, without the last for HRNet. */
+/** How the source systems' tables begin: <H>x<W>_<name>_<layers>_<deconvolution widths>, the last of ResNets alone. */
 export function modelTitle({ MODEL }: Model): string {
   const { EXTRA, IMAGE_SIZE, NAME } = MODEL;
-  const hrnet = backboneOf(MODEL) === "hrnet";
-  const widths = hrnet ? "" : `_${EXTRA.NUM_DECONV_FILTERS.map((width) => `d${width}`).join("")}`;
-  return `${IMAGE_SIZE[1]}x${IMAGE_SIZE[0]}_${NAME}_${hrnet ? EXTRA.STAGE2.NUM_CHANNELS[0] : EXTRA.NUM_LAYERS}${widths}`;
+  const widths = backboneOf(MODEL) === "resnet" ? `_${EXTRA.NUM_DECONV_FILTERS.map((width) => `d${width}`).join("")}` : "";
+  return `${IMAGE_SIZE[1]}x${IMAGE_SIZE[0]}_${NAME}_${modelSize(MODEL)}${widths}`;
 }
 
 /** What a table or a log calls it. */
 export function networkName({ MODEL }: Model): string {
-  const { EXTRA } = MODEL;
-  return backboneOf(MODEL) === "hrnet" ? `HRNet-W${EXTRA.STAGE2.NUM_CHANNELS[0]}` : `PoseResNet-${EXTRA.NUM_LAYERS}`;
+  return `${{ hrnet: "HRNet-W", hourglass: "Hourglass-", resnet: "PoseResNet-" }[backboneOf(MODEL)]}${modelSize(MODEL)}`;
 }

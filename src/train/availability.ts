@@ -8,7 +8,7 @@ export function requireAvailable(config: ResolvedConfig): void {
   const refuse = (key: string) => {
     throw new ConfigError({ code: "config/not-available", message: `${key} is not available with ${config.MODEL.NAME}`, fix: "leave it at its default" });
   };
-  if (config.MODEL.NAME === "pose_sspcm") refuse("MODEL.NAME");
+  if (config.MODEL.NAME === "pose_sspcm" && config.SSPCM.FEATURE_ATTACK) refuse("SSPCM.FEATURE_ATTACK");
   if (isSupervised(config)) return;
   if (config.DEBUG.DEBUG) refuse("DEBUG.DEBUG");
 }

@@ -22,6 +22,7 @@ for (const [name, options] of Object.entries({
   "PoseCons of four views": MULTI,
   "PoseDual of four views": { ...MULTI, networks: 2 },
   "PoseDual whose masked teacher sees an affine of its own": { ...PLAIN, networks: 2, couples: [["A60", "JO"]], facts: { confidence: 0.01 } },
+  "SSPCM of two views": { ...MULTI, views: ["JC", "JOCO"], networks: 3 },
 } satisfies Record<string, TinyTrainer>)) {
   test(`merged passes equal separate ones: ${name}`, async () => {
     const [a, b] = [await eagerStep(options), await eagerStep({ ...options, separate: true })];
@@ -81,7 +82,7 @@ test("the stages of a progression have recordings of their own", async () => {
 });
 
 test("a replayed step equals an eager one bit for bit, whatever changes between steps", async () => {
-  for (const options of [PLAIN, { ...PLAIN, semi: false }, { ...MULTI, networks: 2 }] satisfies TinyTrainer[]) {
+  for (const options of [PLAIN, { ...PLAIN, semi: false }, { ...MULTI, networks: 2 }, { ...PLAIN, networks: 3 }] satisfies TinyTrainer[]) {
     const [eager, replayed] = [0, 1].map(() => tinyTrainer(gpu, options));
     if (!eager || !replayed) throw new Error("two trainers");
     const rates = [1e-3, 5e-4, 2e-3, 1e-3, 1e-4];
@@ -154,4 +155,38 @@ test("a look at the views changes nothing and shows what the coming step would s
   expect(Math.max(...targets.subarray(0, targets.length / 2))).toBeGreaterThan(0.5); // Gaussians at labelled joints
   for (const { work } of [looked, plain]) gpu.scope(work);
   expect(await looked.state()).toEqual(await plain.state());
+});
+
+test("SSPCM: the pair is trained as PoseDual's, and its copy is that of the last epoch's end", async () => {
+  const [pair, three] = [tinyTrainer(gpu, { ...PLAIN, networks: 2 }), tinyTrainer(gpu, { ...PLAIN, networks: 3 })];
+  const { previous, store } = three;
+  if (!previous) throw new Error("no copy");
+  const names = previous.store.declarations.map(({ name }) => name);
+  const values = async (own: typeof store, name: string) => [...(await own.parameter(name).toArray())];
+  three.method.endEpoch();
+  const before = await Promise.all(names.map((name) => values(store, name)));
+  for (const { prepare, work } of [pair, three]) {
+    prepare(0);
+    gpu.scope(work);
+  }
+  for (const [i, name] of names.entries()) {
+    expect(await values(store, name)).toEqual(await values(pair.store, name));
+    expect(await values(previous.store, name)).toEqual(before[i] as number[]);
+  }
+  three.method.endEpoch();
+  for (const name of names) expect(await values(previous.store, name)).toEqual(await values(store, name));
+});
+
+test("SSPCM: filters that no joint passes leave the labelled loss alone", async () => {
+  const rules = { warmupEpoch: 0, scoreWeight: false, distance: "none", distanceThreshold: 0.6 } as const;
+  const facts = (scoreThreshold: number | undefined) => {
+    const previous = tinyTrainer(gpu, { ...PLAIN, networks: 3 }).previous;
+    if (!previous) throw new Error("no copy");
+    return { correction: { ...rules, previous, scoreThreshold } };
+  };
+  const [open, closed] = [await eagerStep({ ...PLAIN, networks: 3, facts: facts(-1e9) }), await eagerStep({ ...PLAIN, networks: 3, facts: facts(1e9) })];
+  const free = await eagerStep({ ...PLAIN, networks: 3, facts: facts(undefined) });
+  expect(open.losses).toEqual(free.losses);
+  expect(closed.losses[1]).toBe(0);
+  expect(closed.losses[0]).toBe(open.losses[0] as number);
 });

@@ -5,7 +5,8 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";
 import { ConsistencyTraining, passSlots, type SemiFacts } from "../../src/methods/semi/consistency.ts";
 import { type AugmentCode, ViewPlan } from "../../src/methods/semi/plan.ts";
-import type { ModelNetwork } from "../../src/models/network.ts";
+import { networkPrefix } from "../../src/interop/state_names.ts";
+import type { ModelNetwork, PoseModel } from "../../src/models/network.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { ParameterStore } from "../../src/nn/store.ts";
 import { Adam } from "../../src/optim/adam.ts";
@@ -38,7 +39,7 @@ function samples(batch: number, seed: number): CropSample[] {
 /** What a tiny trainer trains. */
 export interface TinyTrainer {
   batch: number;
-  networks?: 1 | 2;
+  networks?: 1 | 2 | 3;
   separate?: boolean;
   /** False: supervised training. */
   semi?: boolean;
@@ -57,8 +58,14 @@ export const TINY_STEPS = 100;
 export function tinyTrainer(gpu: Gpu, options: TinyTrainer) {
   const { batch, networks = 1, separate = false, semi = true, views = ["JC"], mode = "sequential", couples = [], mixed = false, facts = {} } = options;
   const store = new ParameterStore();
-  const build = (prefix: string): ModelNetwork => ({ prefix, network: new PoseResnet({ depth: 8, joints: JOINTS, width: 8, deconvFilters: [16, 16], store, prefix }) });
-  const model = { store, networks: [build(networks === 1 ? "" : "resnet."), ...(networks === 1 ? [] : [build("resnet2.")])] } as const;
+  const build = (own: ParameterStore, i: number): ModelNetwork => {
+    const prefix = networks === 1 ? "" : networkPrefix(i + 1);
+    return { prefix, network: new PoseResnet({ depth: 8, joints: JOINTS, width: 8, deconvFilters: [16, 16], store: own, prefix }) };
+  };
+  const modelOf = (own: ParameterStore, count: number): PoseModel => ({ store: own, networks: [build(own, 0), ...Array.from({ length: count - 1 }, (_, i) => build(own, i + 1))] });
+  const model = modelOf(store, networks);
+  const previous = networks === 3 ? modelOf(new ParameterStore(), 2) : undefined;
+  previous?.store.materialise(gpu, 1, { gradients: false });
   const counts = { cutout: 5, cutmix: 2, jointCutout: 3, jointCutOcclusion: 2, cutoutInChain: 5, cutmixInChain: 2, randMagnitude: 20 };
   const plan = new ViewPlan({ enabled: new Set(views), counts, mode, repeat: 2, couples, stepWise: true });
   store.materialise(gpu, 1, { slots: passSlots(plan.mostViews) });
@@ -88,6 +95,7 @@ export function tinyTrainer(gpu: Gpu, options: TinyTrainer) {
           sharpen: false,
           confidence: undefined,
           fuse: false,
+          correction: previous && { previous, warmupEpoch: -1, scoreThreshold: undefined, scoreWeight: false, distance: "none", distanceThreshold: 0.6 },
           ...facts,
         }
       : undefined,
@@ -115,5 +123,5 @@ export function tinyTrainer(gpu: Gpu, options: TinyTrainer) {
     moments: await gpu.readFloats(adam.v),
     scale: await scaler?.read(),
   });
-  return { method, store, scaler, work, prepare, state };
+  return { method, store, previous, scaler, work, prepare, state };
 }

@@ -16,12 +16,14 @@ import type { BufferRange, Gpu } from "../../gpu/device.ts";
 import { warpAffine } from "../../kernels/augment.ts";
 import { addInto, storeRow } from "../../kernels/elementwise.ts";
 import { argmaxPeaks, renderHeatmaps } from "../../kernels/heatmap.ts";
+import { type AgreementRules, agreementWeights, correctLabels } from "../../kernels/label_correction.ts";
 import { peakStatistics } from "../../kernels/peak_statistics.ts";
 import type { ModelNetwork, PoseModel } from "../../models/network.ts";
 import { add, mul } from "../../ops/elementwise.ts";
 import { heatmapMse } from "../../ops/heatmap_mse.ts";
 import { sum } from "../../ops/reduce.ts";
 import { concat, slice } from "../../ops/shape.ts";
+import type { ParameterStore } from "../../nn/store.ts";
 import type { LossScaler } from "../../optim/loss_scaler.ts";
 import { composeAffine, drawViewTheta, invertAffine } from "../../pose/affine.ts";
 import type { Affine, Size } from "../../pose/types.ts";
@@ -30,6 +32,14 @@ import { byteCount, type DType, elementCount, elementOf, emptyTensor, persistent
 import type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "../method.ts";
 import { type ConsistencyOptions, consistencyLoss } from "./loss.ts";
 import type { Stage, ViewPlan } from "./plan.ts";
+
+/** What SSPCM adds to a pair: a third network on labels that four teachers' maps correct. Source: multiaugs §12. */
+export interface CorrectionFacts extends AgreementRules {
+  /** The two teachers as they were at the end of the epoch before. */
+  previous: PoseModel;
+  /** Labels are corrected in epochs above this; up to it they are the mean of the two teachers' maps. */
+  warmupEpoch: number;
+}
 
 /** The unlabelled half of a step. */
 export interface SemiFacts extends ConsistencyOptions {
@@ -48,6 +58,8 @@ export interface SemiFacts extends ConsistencyOptions {
    * to half a cell (multiaugs D-22).
    */
   alignCentres: boolean;
+  /** For models of three networks. */
+  correction?: CorrectionFacts | undefined;
 }
 
 export interface ConsistencyFacts extends Omit<CropBatchFacts, "joints"> {
@@ -82,6 +94,8 @@ interface Lesson {
   toStudent: BufferRange | undefined;
   /** Joints in the easy view's frame [batch, joints, 3], px. */
   peaks: BufferRange;
+  /** What joints count [batch, joints]. */
+  weight: BufferRange;
 }
 
 const WARP_CHANCE = 0.8;
@@ -92,12 +106,15 @@ const TEACHER_LANE = 255;
 /** Pseudo-label maps that stay below this are next to empty. */
 const FLAT_BELOW = 0.05;
 
+/** Ends the name of a mode in which the third network's labels are not corrected yet. */
+const UNCORRECTED = ", labels not corrected";
+
 /** Passes that a step of `views` views leaves statistics of, at most; what store.materialise() wants. */
 export function passSlots(views: number): number {
   return views + 3;
 }
 
-/** Supervised training, PoseCons, PoseDual. */
+/** Supervised training, PoseCons, PoseDual, SSPCM. */
 export class ConsistencyTraining implements TrainingMethod {
   readonly lossNames: readonly string[];
   readonly watchNames: readonly string[];
@@ -134,7 +151,7 @@ export class ConsistencyTraining implements TrainingMethod {
     this.#dtype = facts.scaler ? "f16" : "f32";
     const numbered = (name: string, n: number) => (model.networks.length === 1 ? name : `${name}_${n + 1}`);
     this.lossNames = semi ? ["loss_pose", "loss_cons"] : ["loss_pose"];
-    this.watchNames = semi ? model.networks.flatMap((_, n) => WATCHED.map((name) => numbered(`teacher_${name}`, n))) : [];
+    this.watchNames = semi ? (semi.correction ? model.networks.slice(0, 2) : model.networks).flatMap((_, n) => WATCHED.map((name) => numbered(`teacher_${name}`, n))) : [];
     const crop = { batch, size: facts.size, rgb: facts.rgb, joints };
     this.#labelled = new CropBatch(gpu, crop);
     this.#unlabelled = semi ? new CropBatch(gpu, crop) : undefined;
@@ -161,12 +178,14 @@ export class ConsistencyTraining implements TrainingMethod {
 
   mode(place: StepPlace): string {
     const { semi } = this.#facts;
-    return semi ? semi.plan.at({ ...semi, ...place }).name : "";
+    if (!semi) return "";
+    const { name } = semi.plan.at({ ...semi, ...place });
+    return semi.correction && place.epoch <= semi.correction.warmupEpoch ? name + UNCORRECTED : name;
   }
 
   #stage(mode: string): Stage | undefined {
     const { semi } = this.#facts;
-    return semi?.plan.stages.find(({ name }) => name === mode) ?? semi?.plan.stages[0];
+    return semi?.plan.stages.find(({ name }) => mode.startsWith(name)) ?? semi?.plan.stages[0];
   }
 
   prepare(batch: TrainingBatch, place: StepPlace): void {
@@ -249,7 +268,7 @@ export class ConsistencyTraining implements TrainingMethod {
           else this.#renderLabelled(into, visibleWeight);
         });
         const labelledWeight = useTargetWeight ? visibleWeight : this.#allVisible.range;
-        fill(weights, (view, into) => copy(view > 0 ? this.#unlabelledWeight : labelledWeight, into, batch * joints));
+        fill(weights, (view, into) => copy(view > 0 && lesson ? lesson.weight : labelledWeight, into, batch * joints));
         return { targets, weights };
       };
       return { images, labels, groups, slot };
@@ -310,21 +329,30 @@ export class ConsistencyTraining implements TrainingMethod {
     return peaks;
   }
 
-  /** Whose lessons network n takes. */
+  /** Networks that teach: all but SSPCM's third. */
+  get #teachers(): readonly ModelNetwork[] {
+    return this.#facts.semi?.correction ? this.#model.networks.slice(0, 2) : this.#model.networks;
+  }
+
+  /** Whose lessons network n takes: its own, or of a pair the other's. */
   #teacherOf(n: number): number {
     return this.#model.networks.length === 1 ? 0 : 1 - n;
   }
 
-  /** The teachers' passes over the easy view: what each network learns, and statistics of the peaks, [networks, 2]. */
-  #teach({ teacher, views }: Stage, watched: Tensor | undefined): { easy: Tensor; lessons: Lesson[] } {
+  /** A pass without gradient that leaves its statistics in a slot. */
+  #look({ network }: ModelNetwork, image: Tensor, slot: number): Tensor {
+    return withoutGradient(() => network.forward(image, { training: true, groups: 1, slot }));
+  }
+
+  /** The teachers' passes over the easy view: what each network learns; their peaks' statistics go into `watched`, [teachers, 2]. */
+  #teach({ teacher, views }: Stage, { watched, corrected }: { watched?: Tensor | undefined; corrected: boolean }): { easy: Tensor; lessons: Lesson[] } {
     const { batch, size: [width, height], semi } = this.#facts;
     const gpu = this.#gpu;
-    const { networks } = this.#model;
+    const teachers = this.#teachers;
     const easy = this.#easyView();
     const slot = views.length + 1;
-    const forward = (n: number, image: Tensor, at: number) => withoutGradient(() => (networks[n] as ModelNetwork).network.forward(image, { training: true, groups: 1, slot: at }));
-    const joints = needsJoints(teacher.chain) ? networks.map((_, n) => this.#peaksOf(forward(n, easy, slot + 1))) : undefined;
-    const lessons = networks.map((_, n): Lesson => {
+    const joints = needsJoints(teacher.chain) ? teachers.map((own) => this.#peaksOf(this.#look(own, easy, slot + 1))) : undefined;
+    const given = teachers.map((network, n): Lesson => {
       let image = this.#augment(easy, { chain: teacher.chain, peaks: joints?.[this.#teacherOf(n)], lane: n * (TEACHER_LANE + 1) + TEACHER_LANE });
       const own = teacher.warp ? this.#teacherThetas[n] : undefined;
       if (own) {
@@ -332,16 +360,40 @@ export class ConsistencyTraining implements TrainingMethod {
         warpAffine(gpu, { x: image.range, theta: own.view, y: warped.range, shape: { batch, height, width, channels: 3 } });
         image = warped;
       }
-      const taught = forward(n, image, slot);
+      const taught = this.#look(network, image, slot);
       const peaks = this.#peaksOf(own ? this.#warpMaps(taught, own.inverse, "easy maps") : taught);
       if (watched) {
         const statistics = gpu.allocate(4 * WATCHED.length, "peak statistics");
         peakStatistics(gpu, { peaks, shares: this.#jointShare, out: statistics, batch, joints: this.#joints, flatBelow: FLAT_BELOW });
         storeRow(gpu, { x: statistics, row: this.#rows[n] as BufferRange, table: watched.range, count: WATCHED.length });
       }
-      return { taught, toStudent: own?.toStudent ?? (semi?.warp ? this.#theta : undefined), peaks };
+      return { taught, toStudent: own?.toStudent ?? (semi?.warp ? this.#theta : undefined), peaks, weight: this.#unlabelledWeight };
     });
-    return { easy, lessons: networks.map((_, n) => lessons[this.#teacherOf(n)] as Lesson) };
+    const lessons = teachers.map((_, n) => given[this.#teacherOf(n)] as Lesson);
+    return { easy, lessons: semi?.correction ? this.#withThird(semi.correction, { easy, lessons, given, corrected }) : lessons };
+  }
+
+  /** The lessons of SSPCM: the pair's by the joints that both agree on, and the third network's. */
+  #withThird(correction: CorrectionFacts, { easy, lessons, given, corrected }: { easy: Tensor; lessons: readonly Lesson[]; given: readonly Lesson[]; corrected: boolean }): Lesson[] {
+    const { batch, size: [width, height], heatmapSize: [mapW, mapH] } = this.#facts;
+    const gpu = this.#gpu;
+    const joints = this.#joints;
+    const [a, b] = given as [Lesson, Lesson];
+    // Before the correction begins, now stands for then: the pairs are one, and the labels its mean.
+    const [oldA, oldB] = corrected ? (correction.previous.networks.map((own) => this.#look(own, easy, 0)) as [Tensor, Tensor]) : [a.taught, b.taught];
+    const [oldPeaksA, oldPeaksB] = corrected ? [this.#peaksOf(oldA), this.#peaksOf(oldB)] : [a.peaks, b.peaks];
+    const taught = emptyTensor(gpu, a.taught.shape, { label: "corrected maps" });
+    correctLabels(gpu, {
+      maps: { first: a.taught.range, second: b.taught.range, firstOld: oldA.range, secondOld: oldB.range },
+      peaks: { first: a.peaks, second: b.peaks, firstOld: oldPeaksA, secondOld: oldPeaksB },
+      out: taught.range,
+      batch,
+      pixels: mapW * mapH,
+      joints,
+    });
+    const [everyone, third] = ["weight by agreement", "third weight by agreement"].map((label) => gpu.allocate(4 * batch * joints, label)) as [BufferRange, BufferRange];
+    agreementWeights(gpu, { first: a.peaks, second: b.peaks, base: this.#unlabelledWeight, everyone, third, count: batch * joints, diagonal: Math.hypot(width, height), rules: correction });
+    return [...lessons.map((lesson) => ({ ...lesson, weight: everyone })), { taught, toStudent: a.toStudent, peaks: this.#peaksOf(taught), weight: third }];
   }
 
   /** Lets `fill` write one group of a merged tensor: in place, or by a copy where the adapter cannot bind at that offset. */
@@ -380,8 +432,8 @@ export class ConsistencyTraining implements TrainingMethod {
     const { scaler } = this.#facts;
     const gpu = this.#gpu;
     const stage = this.#stage(mode);
-    const watched = stage ? emptyTensor(gpu, [networks.length * WATCHED.length], { label: "teacher statistics" }) : undefined;
-    const teaching = stage ? this.#teach(stage, watched) : undefined;
+    const watched = stage ? emptyTensor(gpu, [this.#teachers.length * WATCHED.length], { label: "teacher statistics" }) : undefined;
+    const teaching = stage ? this.#teach(stage, { watched, corrected: !mode.endsWith(UNCORRECTED) }) : undefined;
     store.zeroGradients();
     const reports: { loss: Tensor; labelled: boolean }[] = [];
     networks.forEach(({ network, prefix }, n) => {
@@ -396,16 +448,17 @@ export class ConsistencyTraining implements TrainingMethod {
         backward(loss, scaler || weighted ? { gradient } : {});
         reports.push({ loss: withoutGradient(() => mul(loss, factors)), labelled: slot === 0 });
       }
-      store.updateRunning(this.#slotOrder(stage), prefix);
+      store.updateRunning(this.#slotOrder(stage, n), prefix);
     });
     store.completeGradients();
     return withoutGradient(() => concat([...this.#report(reports), ...(watched ? [watched] : [])], 0));
   }
 
-  /** Slots in the order of the original's passes. */
-  #slotOrder(stage: Stage | undefined): number[] {
+  /** Slots of network n in the order of the original's passes. */
+  #slotOrder(stage: Stage | undefined, n = 0): number[] {
     if (!stage) return [0];
     const views = stage.views.map((_, k) => k + 1);
+    if (n >= this.#teachers.length) return [0, ...views];
     const teacher = views.length + 1;
     return [0, ...(needsJoints(stage.teacher.chain) ? [teacher + 1] : []), teacher, ...views];
   }
@@ -419,6 +472,20 @@ export class ConsistencyTraining implements TrainingMethod {
     return [pose, total(rest)];
   }
 
+  get companions(): ReadonlyMap<string, ParameterStore> {
+    const { correction } = this.#facts.semi ?? {};
+    return new Map(correction ? [["previous.", correction.previous.store]] : []);
+  }
+
+  endEpoch(): void {
+    const { correction } = this.#facts.semi ?? {};
+    if (!correction) return;
+    // The pair's parameters lie at the beginning of the model's arena, in the same places.
+    const { parameterArena: kept } = correction.previous.store;
+    const now = { ...this.#model.store.parameterArena, bytes: kept.bytes };
+    this.#gpu.scope(() => addInto(this.#gpu, { a: now, b: undefined, out: kept, count: kept.bytes / 4 }));
+  }
+
   /** Passes of one step that update the running statistics of a network. */
   passes(mode = ""): number {
     return this.#slotOrder(this.#stage(mode)).length;
@@ -429,7 +496,7 @@ export class ConsistencyTraining implements TrainingMethod {
     const stage = this.#stage(mode);
     const { network } = this.#model.networks[0];
     const kept = gpu.scope((keep) => {
-      const passes = this.#passes(0, stage, stage ? this.#teach(stage, undefined) : undefined).map(({ images, labels, groups, slot }) => {
+      const passes = this.#passes(0, stage, stage ? this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) }) : undefined).map(({ images, labels, groups, slot }) => {
         const predictions = withoutGradient(() => network.forward(images, { training: true, groups, slot }));
         return { images, targets: labels().targets, predictions };
       });

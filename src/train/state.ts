@@ -25,22 +25,32 @@ function statePrefix({ name }: Optimiser, key: string): string {
   return `${name}.${key}.`;
 }
 
-/** Weights, running statistics and, with an optimiser, its state. */
-export async function collectTensors(store: ParameterStore, optimiser?: Optimiser): Promise<Map<string, StoredTensor>> {
+/** What a run goes on from besides the model. */
+export interface TrainingState {
+  optimiser: Optimiser;
+  /** Other weights, by what their names begin with. */
+  companions: ReadonlyMap<string, ParameterStore>;
+}
+
+/** Weights, running statistics and, of a run that is to go on, the rest of its state. */
+export async function collectTensors(store: ParameterStore, state?: TrainingState): Promise<Map<string, StoredTensor>> {
   const tensors = new Map(prefixed(MODEL, await readStateDict(store)));
-  if (optimiser) {
-    for (const [key, arena] of Object.entries(optimiser.state)) {
-      for (const [name, tensor] of prefixed(statePrefix(optimiser, key), await readArena(store, arena))) tensors.set(name, tensor);
-    }
+  if (!state) return tensors;
+  const { optimiser, companions } = state;
+  for (const [prefix, other] of companions) for (const [name, tensor] of prefixed(prefix, await readStateDict(other))) tensors.set(name, tensor);
+  for (const [key, arena] of Object.entries(optimiser.state)) {
+    for (const [name, tensor] of prefixed(statePrefix(optimiser, key), await readArena(store, arena))) tensors.set(name, tensor);
   }
   return tensors;
 }
 
 /** The reverse. Errors: DataError naming the tensor that is missing or has another shape. */
-export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, store: ParameterStore, optimiser?: Optimiser): void {
+export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, store: ParameterStore, state?: TrainingState): void {
   const under = (prefix: string) => ({ where, get: (name: string) => tensors.get(prefix + name) });
   writeStateDict(store, under(MODEL));
-  if (!optimiser) return;
+  if (!state) return;
+  const { optimiser, companions } = state;
+  for (const [prefix, other] of companions) writeStateDict(other, under(prefix));
   for (const [key, arena] of Object.entries(optimiser.state)) writeArena(store, arena, under(statePrefix(optimiser, key)));
 }
 

@@ -21,7 +21,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ops: ["autograd", "kernels", "tensor", "gpu", "error.ts", "random.ts"],
   nn: ["ops", "autograd", "kernels", "tensor", "gpu", "interop", "error.ts", "random.ts"],
   optim: ["kernels", "tensor", "gpu", "error.ts"],
-  models: ["nn", "ops", "autograd", "tensor", "config", "error.ts"],
+  models: ["nn", "ops", "autograd", "tensor", "gpu", "interop", "config", "error.ts"],
   pose: ["error.ts", "random.ts"],
   data: ["pose", "interop", "error.ts", "files.ts", "fonts.ts", "random.ts"],
   eval: ["pose", "data", "error.ts", "files.ts"],
@@ -29,7 +29,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   viz: ["pose", "data", "error.ts", "files.ts", "fonts.ts"],
   config: ["error.ts", "files.ts"],
   augment: ["kernels", "tensor", "gpu", "data", "pose", "error.ts", "random.ts"],
-  methods: ["models", "optim", "nn", "ops", "autograd", "kernels", "tensor", "gpu", "augment", "data", "pose", "error.ts", "random.ts"],
+  methods: ["models", "optim", "nn", "ops", "autograd", "kernels", "tensor", "gpu", "augment", "data", "pose", "config", "error.ts", "random.ts"],
   train: ["methods", "models", "optim", "nn", "autograd", "kernels", "tensor", "gpu", "augment", "data", "eval", "interop", "viz", "config", "pose", "error.ts", "files.ts", "random.ts"],
   cli: ["train", "config", "pose", "gpu", "kernels", "error.ts", "files.ts"],
 };

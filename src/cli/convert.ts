@@ -6,7 +6,7 @@ export const command = defineCommand({
   name: "convert",
   summary: "Converts weights: IN (PyTorch, safetensors, checkpoint) to OUT (.pth, .pt, .pth.tar, .safetensors)",
   flags: {
-    model: { type: "text", hint: "NAME", description: "Check against and name as this: pose_resnet, pose_hrnet, pose_higher_hrnet, hourglass, pose_cons; otherwise names stay" },
+    model: { type: "text", hint: "NAME", description: "Check against and name as this: pose_resnet, pose_hrnet, pose_higher_hrnet, pose_hourglass, pose_rsgnet, part_generator, pose_cons; otherwise names stay" },
     "allow-partial": { type: "switch", description: "With --model: take what fits instead of refusing" },
   },
   rest: { name: "IN OUT", description: "The two files" },

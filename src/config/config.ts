@@ -127,7 +127,7 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
     });
   }
   const { names: fromCommandLine, problems: strangers } = applyOverrides(raw, overrides);
-  const notes = readOldMeanings(raw);
+  const notes = readOldMeanings(raw, fromCommandLine);
   const place = (problem: Pick<Problem, "path" | "atKey">): string => {
     if (fromCommandLine.has(problem.path.join("."))) return `from ${COMMAND_LINE}`;
     for (let depth = problem.path.length; depth > 0; depth--) {
@@ -168,10 +168,10 @@ function describeInert(raw: Readonly<Record<string, unknown>>): string[] {
 }
 
 /**
- * Fills in what the keys of the original programs were meant to say. Source: multiaugs D-9, and Semi_Human_Pose, where
+ * Fills in what the keys of the original programs were meant to say. Source: multiaugs D-9, D-27, and Semi_Human_Pose, where
  * the number of patches turns joint cutout on.
  */
-function readOldMeanings(raw: Record<string, unknown>): string[] {
+function readOldMeanings(raw: Record<string, unknown>, fromCommandLine: Set<string>): string[] {
   const notes: string[] = [];
   if (raw["CONS_RAND_AUG"] === true && raw["USE_RandAug_AUG"] === undefined) {
     raw["USE_RandAug_AUG"] = true;
@@ -183,18 +183,19 @@ function readOldMeanings(raw: Record<string, unknown>): string[] {
     raw["USE_JointCutout_AUG"] = true;
     notes.push("MASK_JOINT_NUM without any USE_ key turns USE_JointCutout_AUG on");
   }
+  const { DATASET } = raw;
+  const detections = valueAt(raw, ["TEST", "COCO_BBOX_FILE"]);
+  if (isRecord(DATASET) && String(DATASET["TRAIN_UNSUP_SET"]).includes("unlabel") && !DATASET["UNSUP_BBOX_FILE"] && detections) {
+    DATASET["UNSUP_BBOX_FILE"] = detections;
+    if (fromCommandLine.has("TEST.COCO_BBOX_FILE")) fromCommandLine.add("DATASET.UNSUP_BBOX_FILE");
+    notes.push("DATASET.UNSUP_BBOX_FILE is not given: the unlabelled persons are those of TEST.COCO_BBOX_FILE");
+  }
   return notes;
 }
 
 /** Values that do something else than one may expect of them. */
 function warnings(config: ResolvedConfig): string[] {
-  const { DATASET, TEST, SHARPEN_PRED } = config;
-  const lines: string[] = [];
-  if (DATASET.TRAIN_UNSUP_SET.includes("unlabel") && !DATASET.UNSUP_BBOX_FILE && !isSupervised(config)) {
-    lines.push(`DATASET.UNSUP_BBOX_FILE is not given: the unlabelled persons are those of TEST.COCO_BBOX_FILE (${TEST.COCO_BBOX_FILE})`);
-  }
-  if (SHARPEN_PRED && !isSupervised(config)) lines.push("SHARPEN_PRED leaves a loss near 1e-9, hardly a signal");
-  return lines;
+  return config.SHARPEN_PRED && !isSupervised(config) ? ["SHARPEN_PRED leaves a loss near 1e-9, hardly a signal"] : [];
 }
 
 /** Keys whose relative paths lie below DATA_DIR. Source: multiaugs §7.1. */
@@ -468,15 +469,25 @@ function describe(value: unknown): string {
 }
 
 /** What the network is: NAME says it for supervised training, BACKBONE for the methods. */
-export function backboneOf({ NAME, BACKBONE }: { readonly NAME: string; readonly BACKBONE: "resnet" | "hrnet" }): "resnet" | "hrnet" {
+export function backboneOf({ NAME, BACKBONE }: { readonly NAME: string; readonly BACKBONE: "resnet" | "hrnet" }): "resnet" | "hrnet" | "hourglass" {
   if (NAME === "pose_hrnet") return "hrnet";
+  if (NAME === "pose_hourglass") return "hourglass";
   return NAME === "pose_resnet" ? "resnet" : BACKBONE;
 }
 
+/** The number behind a network's name: layers of a ResNet, channels of HRNet's finest branch, hourglasses. */
+export function modelSize(model: ResolvedConfig["MODEL"]): number {
+  const { EXTRA, NET } = model;
+  return { hrnet: EXTRA.STAGE2.NUM_CHANNELS[0] as number, hourglass: NET.NSTACKS, resnet: EXTRA.NUM_LAYERS }[backboneOf(model)];
+}
+
 /** Both sides of the input are multiples of this; heatmaps have `scale` times the sides of the input divided by it. */
-function networkGrid({ NAME, BACKBONE, EXTRA }: Checked["MODEL"] | ResolvedConfig["MODEL"]): { multiple: number; scale: number } {
+function networkGrid({ NAME, BACKBONE, EXTRA, NET }: Checked["MODEL"] | ResolvedConfig["MODEL"]): { multiple: number; scale: number } {
+  const backbone = backboneOf({ NAME, BACKBONE });
   // HRNet's finest branch has a quarter of the input's sides, its coarsest a thirty-second.
-  if (backboneOf({ NAME, BACKBONE }) === "hrnet") return { multiple: 32, scale: 8 };
+  if (backbone === "hrnet") return { multiple: 32, scale: 8 };
+  // An hourglass begins at a quarter of the input's sides and halves them.
+  if (backbone === "hourglass") return { multiple: 4 * 2 ** NET.NREDUCTIONS, scale: 2 ** NET.NREDUCTIONS };
   return { multiple: backboneStride(EXTRA.NUM_LAYERS), scale: 2 ** EXTRA.NUM_DECONV_LAYERS };
 }
 
@@ -514,7 +525,7 @@ function crossChecks(config: ResolvedConfig): Problem[] {
     refuse("MODEL.IMAGE_SIZE", `expected multiples of ${multiple}, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
   } else {
     const fitting = MODEL.IMAGE_SIZE.map((px) => (px / multiple) * scale);
-    const reason = backboneOf(MODEL) === "hrnet" ? "HRNet" : `${layers} deconvolutions`;
+    const reason = { hrnet: "HRNet", hourglass: "the hourglass", resnet: `${layers} deconvolutions` }[backboneOf(MODEL)];
     if (EXTRA.HEATMAP_SIZE.some((px, axis) => px !== fitting[axis])) {
       refuse(
         "MODEL.EXTRA.HEATMAP_SIZE",
@@ -528,7 +539,7 @@ function crossChecks(config: ResolvedConfig): Problem[] {
       refuse(`MODEL.EXTRA.${name}`, `expected ${layers} numbers (NUM_DECONV_LAYERS), received ${given}`);
   }
   checkMethod(config, refuse);
-  if (DATASET.TRAIN_UNSUP_SET.includes("unlabel") && !DATASET.UNSUP_BBOX_FILE && !TEST.COCO_BBOX_FILE) {
+  if (DATASET.TRAIN_UNSUP_SET.includes("unlabel") && !DATASET.UNSUP_BBOX_FILE) {
     refuse("DATASET.TRAIN_UNSUP_SET", "expected DATASET.UNSUP_BBOX_FILE beside it: the detections of this image set");
   }
   for (const set of ["TRAIN", "TEST"] as const) {
@@ -631,13 +642,12 @@ function deepFreeze<T>(value: T): T {
 
 /**
  * The folder of a run below OUTPUT_DIR or LOG_DIR: TRAIN_DATASET[_HYBRID_JOINTS_TYPE]/NAME_LAYERS (for HRNet the channels
- * of its finest branch)/<name of the configuration file>[_EXP_SUB_NAME]. Source: multiaugs §6.3.
+ * of its finest branch, for hourglasses how many there are)/<name of the configuration file>[_EXP_SUB_NAME]. Source: multiaugs §6.3.
  */
 export function runFolder({ config, path }: Pick<LoadedConfig, "config" | "path">, root = config.OUTPUT_DIR): string {
   const { DATASET, MODEL, EXP_SUB_NAME } = config;
   const joined = (...parts: readonly string[]) => parts.filter((part) => part !== "").join("_");
-  const size = backboneOf(MODEL) === "hrnet" ? MODEL.EXTRA.STAGE2.NUM_CHANNELS[0] : MODEL.EXTRA.NUM_LAYERS;
-  return join(root, joined(DATASET.TRAIN_DATASET, DATASET.HYBRID_JOINTS_TYPE), `${MODEL.NAME}_${size}`, joined(basename(path, extname(path)), EXP_SUB_NAME));
+  return join(root, joined(DATASET.TRAIN_DATASET, DATASET.HYBRID_JOINTS_TYPE), `${MODEL.NAME}_${modelSize(MODEL)}`, joined(basename(path, extname(path)), EXP_SUB_NAME));
 }
 
 /**

@@ -60,9 +60,9 @@ const extra = section({
 
 const model = section({
   NAME: key(
-    v.picklist(["pose_resnet", "pose_hrnet", "pose_cons", "pose_dual", "pose_sspcm"]),
+    v.picklist(["pose_resnet", "pose_hrnet", "pose_hourglass", "pose_cons", "pose_dual", "pose_sspcm"]),
     "pose_resnet",
-    "pose_resnet, pose_hrnet: supervised; pose_cons: one network taught by its own easy views of unlabelled images; pose_dual: two that teach each other; pose_sspcm: these and a third, taught by corrected pseudo labels",
+    "pose_resnet, pose_hrnet, pose_hourglass: supervised; pose_cons: one network taught by its own easy views of unlabelled images; pose_dual: two that teach each other; pose_sspcm: these and a third, taught by corrected pseudo labels",
   ),
   BACKBONE: key(v.picklist(["resnet", "hrnet"]), "resnet", "networks of pose_cons, pose_dual and pose_sspcm: a ResNet with deconvolutions, or HRNet with EXTRA.STAGE2 to 4"),
   STYLE: key(v.literal("pytorch"), "pytorch", "the bottleneck has its stride in the 3x3 convolution"),
@@ -82,6 +82,12 @@ const model = section({
     "weights to start from (.pth, .pth.tar, .safetensors, checkpoint): the backbone must fit, final_layer is left as it starts; empty: none",
   ),
   EXTRA: extra,
+  NET: section({
+    NSTACKS: key(positive, 2, "pose_hourglass: hourglasses behind one another, each with heatmaps of its own that are trained; the last ones count"),
+    NCHANNELS: key(v.pipe(v.number(), v.integer(), v.minValue(2), v.multipleOf(2)), 256, "channels of an hourglass"),
+    NMODULES: key(positive, 1, "residual units at every place of an hourglass"),
+    NREDUCTIONS: key(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(6)), 4, "how often an hourglass halves its input"),
+  }),
 });
 
 const synthetic = v.optional(
@@ -116,7 +122,7 @@ const dataset = section({
     "",
     "image set of the unlabelled persons; empty: all persons of TRAIN_SET; names with unlabeled have detected boxes",
   ),
-  UNSUP_BBOX_FILE: key(v.string(), "", "detections of an unlabelled image set; empty: TEST.COCO_BBOX_FILE"),
+  UNSUP_BBOX_FILE: key(v.string(), "", "detections of the unlabelled image set; left out beside TEST.COCO_BBOX_FILE: these"),
   DATA_FORMAT: key(v.picklist(["jpg", "zip"]), "jpg", "zip: images lie in archives, <folder>.zip in place of each image folder"),
   SELECT_DATA: key(v.boolean(), false, "train on persons whose joints lie about the middle of their boxes only"),
   TEST_SET: key(v.pipe(v.string(), v.nonEmpty()), "val", "image set for validation, named as TRAIN_SET"),

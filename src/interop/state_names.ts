@@ -136,7 +136,7 @@ export interface RecognisedModel {
 }
 
 /** What of a network shows in its tensors. */
-export type NetworkShape = PoseResnetShape | PoseHrnetShape | HigherHrnetShape | HourglassShape;
+export type NetworkShape = PoseResnetShape | PoseHrnetShape | HigherHrnetShape | HourglassShape | RsgnetShape | PartGeneratorShape;
 
 /** PoseResNet. */
 export interface PoseResnetShape {
@@ -171,13 +171,34 @@ export interface HigherHrnetShape {
 
 /** Stacked hourglass. */
 export interface HourglassShape {
-  readonly family: "hourglass";
+  readonly family: "pose_hourglass";
   readonly stacks: number;
   readonly joints: number;
   readonly channels: number;
   readonly modules: number;
   readonly reductions: number;
   readonly stem: number;
+}
+
+/** RSGNet; which joints its limbs join, and the size of its input, no tensor tells. */
+export interface RsgnetShape {
+  readonly family: "pose_rsgnet";
+  readonly width: number;
+  readonly stem: number;
+  readonly joints: number;
+  readonly limbCount: number;
+  readonly wordLength: number;
+  readonly upScale: 1 | 2;
+  readonly subSample: boolean;
+}
+
+/** ASDA's generator. */
+export interface PartGeneratorShape {
+  readonly family: "part_generator";
+  readonly depth: number;
+  readonly width: number;
+  readonly categories: number;
+  readonly hidden: number;
 }
 
 /** Blocks of the four stages ("b": bottleneck) by depth. */
@@ -207,13 +228,21 @@ export function recogniseModel(shapes: Shapes): RecognisedModel | undefined {
       return { text: `HigherHRNet-W${width}, ${joints} joints`, network: { family: "pose_higher_hrnet", ...facts } };
     }
     const joints = size("final_layer.weight", 0);
-    if (shapes.has("word_map.weight")) return { text: `RSGNet-W${width}, ${joints} joints` };
+    if (shapes.has("word_map.weight")) {
+      const upScale = shapes.has("predict.deconv.0.weight") ? 2 : 1;
+      const facts = { width, stem, joints, limbCount: size("limb.matrix", 0), wordLength: size("word_map.weight", 0), upScale, subSample: shapes.has("relation.deconv.0.weight") } as const;
+      return { text: `RSGNet-W${width}, ${joints} joints, ${facts.limbCount} limbs`, network: { family: "pose_rsgnet", ...facts } };
+    }
     if (size("final_layer.weight", 1) !== width) return { text: `HRNet-W${width} without a head for joints` };
     return { text: `HRNet-W${width}, ${joints} joints`, network: { family: "pose_hrnet", width, stem, joints, finalKernel: size("final_layer.weight", 2) } };
   }
-  if (!shapes.has("conv1.weight") || !shapes.has("layer1.0.conv1.weight")) return undefined;
-  const blocks = [1, 2, 3, 4].map((stage) => countAt(shapes, `layer${stage}.#.conv1.weight`)).filter((count) => count > 0);
-  const depth = RESNETS[`${shapes.has("layer1.0.conv3.weight") ? "b" : ""}${blocks.join()}`];
+  if (shapes.has("fc_locs.2.weight")) {
+    const depth = resnetDepth(shapes, "trunk.");
+    if (depth === undefined) return undefined;
+    const facts = { depth, width: size("trunk.conv1.weight", 0), categories: size("fc_locs.2.weight", 0) / 3, hidden: size("fc_locs.2.weight", 1) };
+    return { text: `generator of ASDA, ResNet-${depth}, ${facts.categories} categories`, network: { family: "part_generator", ...facts } };
+  }
+  const depth = resnetDepth(shapes, "");
   if (depth === undefined) return undefined;
   const width = size("conv1.weight", 0);
   const thin = width === 64 ? "" : `, width ${width}`;
@@ -238,6 +267,13 @@ export function recogniseModel(shapes: Shapes): RecognisedModel | undefined {
   };
 }
 
+/** Depth of the ResNet under a prefix; undefined where there is none. */
+function resnetDepth(shapes: Shapes, prefix: string): number | undefined {
+  if (!shapes.has(`${prefix}conv1.weight`)) return undefined;
+  const blocks = [1, 2, 3, 4].map((stage) => countAt(shapes, `${prefix}layer${stage}.#.conv1.weight`)).filter((count) => count > 0);
+  return RESNETS[`${shapes.has(`${prefix}layer1.0.conv3.weight`) ? "b" : ""}${blocks.join()}`];
+}
+
 function recogniseHourglass(shapes: Shapes): RecognisedModel {
   const size = (name: string, axis: number) => shapes.get(name)?.[axis] ?? 0;
   const stacks = countAt(shapes, "hourglass.chantojoints.#.weight");
@@ -247,7 +283,7 @@ function recogniseHourglass(shapes: Shapes): RecognisedModel {
   return {
     text: `Hourglass-${stacks}, ${joints} joints`,
     network: {
-      family: "hourglass",
+      family: "pose_hourglass",
       stacks,
       joints,
       channels: size("hourglass.chantojoints.0.weight", 1),

@@ -7,12 +7,16 @@ import { HigherHrnet } from "../models/higher_hrnet.ts";
 import { StackedHourglass } from "../models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../models/hrnet.ts";
 import type { PoseNetwork } from "../models/network.ts";
+import { forwardCost } from "../models/cost.ts";
+import { PartGenerator } from "../models/part_generator.ts";
 import { PoseResnet } from "../models/pose_resnet.ts";
 import type { ResnetDepth } from "../models/resnet.ts";
+import { Rsgnet } from "../models/rsgnet.ts";
+import { EVALUATION } from "../nn/layers.ts";
 import { fitLines, fitOf, networkShapes, openWeights, type WeightsFile } from "./weights_file.ts";
 
 /** Names that `--model` takes: a network, or a method whose files put resnet. before the network's names. */
-export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet", "hourglass", "pose_cons"] as const;
+export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet", "pose_hourglass", "pose_rsgnet", "part_generator", "pose_cons"] as const;
 
 /** A conversion. */
 export interface ConvertRequest {
@@ -24,8 +28,14 @@ export interface ConvertRequest {
   readonly allowPartial: boolean;
 }
 
+/** What all recognised networks have; ASDA's generator takes images of any size. */
+export type RecognisedNetwork = Pick<PoseNetwork, "store" | "forward"> & Partial<Pick<PoseNetwork, "inputMultiple">>;
+
+/** Size of the image that inspect states the multiplications for, px. */
+const COST_SIZE = [192, 256] as const;
+
 /** The network, without memory, that tensors were recognised as. */
-export function buildRecognised(shape: NetworkShape): PoseNetwork {
+export function buildRecognised(shape: NetworkShape): RecognisedNetwork {
   switch (shape.family) {
     case "pose_resnet":
       return new PoseResnet({ ...shape, depth: shape.depth as ResnetDepth });
@@ -33,8 +43,15 @@ export function buildRecognised(shape: NetworkShape): PoseNetwork {
       return new PoseHrnet({ ...shape, stages: hrnetStages(shape.width) });
     case "pose_higher_hrnet":
       return new HigherHrnet({ ...shape, stages: hrnetStages(shape.width) });
-    case "hourglass":
+    case "pose_hourglass":
       return new StackedHourglass(shape);
+    case "pose_rsgnet": {
+      // Which joints a limb joins changes no tensor that is stored.
+      const limbs = Array.from({ length: shape.limbCount }, (_, i) => [i % shape.joints, (i + 1) % shape.joints] as const);
+      return new Rsgnet({ ...shape, limbs, inputSize: COST_SIZE, stages: hrnetStages(shape.width) });
+    }
+    case "part_generator":
+      return new PartGenerator({ ...shape, depth: shape.depth as ResnetDepth });
   }
 }
 
@@ -118,6 +135,14 @@ function numbersOf(tensor: StoredTensor, name: string): ArrayLike<number> & Iter
   }
 } // prettier-ignore
 
+/** Multiplications of a pass, for people. */
+function costText(network: RecognisedNetwork): string {
+  const { inputMultiple = 1 } = network;
+  const size = COST_SIZE.map((px) => Math.ceil(px / inputMultiple) * inputMultiple) as [number, number];
+  const { gigaMacs, printedGigaMacs } = forwardCost((x) => network.forward(x, EVALUATION), size);
+  return `${gigaMacs.toFixed(3)} x 10^9 multiplications for ${size.join("x")} px; ${printedGigaMacs.toFixed(2)} x 2^30 as repositories count`;
+}
+
 /**
  * Prints what a file holds: kind, recognised network, every tensor with type, shape and statistics.
  * @throws DataError where the file is damaged or of another kind.
@@ -138,5 +163,11 @@ export async function runInspect(path: string): Promise<void> {
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
   console.log([...lines, "", `file        ${file.kind}`, `network     ${recognised?.text ?? "none that is known"}`, ...notes.map((note) => `names       ${note}`), `tensors     ${rows.length}, ${values.toLocaleString("en")} values`].join("\n"));
   const shape = recognised?.network;
-  if (shape) console.log(reportLines(fitOf(file, networkShapes(buildRecognised(shape).store)).report).map((line) => `            ${line}`).join("\n"));
+  if (!shape) return;
+  const network = buildRecognised(shape);
+  const { report } = fitOf(file, networkShapes(network.store));
+  // What the tensors do not fit says nothing of the file's network.
+  const fits = report.missing.length + report.reshaped.length === 0;
+  const facts = fits ? [`parameters  ${network.store.parameterCount.toLocaleString("en")}`, `costs       ${costText(network)}`] : [];
+  console.log([...facts, ...reportLines(report).map((line) => `            ${line}`)].join("\n"));
 }

@@ -103,8 +103,8 @@ export function fitLines({ report, normalised }: Fit): string[] {
   return [...normalised.notes, ...(other > 0 ? [`left out ${other} tensors of the other network`] : []), ...reportLines(report)];
 }
 
-/** Names of the part of a PoseResNet or HRNet that depends on the joints or is never pretrained. */
-const HEAD = /^(deconv_layers|final_layer|final_layers|prm)\./;
+/** Names of the part of a network that depends on the joints or is never pretrained. */
+const HEAD = /^(deconv_layers|final_layer|final_layers|prm|hourglass\.(chantojoints|jointstochan))\./;
 
 /** How a file is to be loaded. */
 export interface LoadOptions {

@@ -4,14 +4,18 @@ import { HigherHrnet } from "../../src/models/higher_hrnet.ts";
 import { StackedHourglass } from "../../src/models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
 import type { PoseNetwork } from "../../src/models/network.ts";
+import { PartGenerator } from "../../src/models/part_generator.ts";
 import { PoseResnet } from "../../src/models/pose_resnet.ts";
+import { Rsgnet } from "../../src/models/rsgnet.ts";
 import { buildRecognised } from "../../src/train/convert.ts";
 import { networkShapes } from "../../src/train/weights_file.ts";
 
 const small = { deconvFilters: [16, 8], deconvKernels: [3, 2], deconvBias: true, finalKernel: 3, width: 8 };
 
+const ring = (count: number) => Array.from({ length: count }, (_, i) => [i, (i + 1) % count] as const);
+
 /** Networks without memory; the state entries are those of PyTorch's models. */
-const NETWORKS: [string, number, () => PoseNetwork][] = [
+const NETWORKS: [string, number, () => Pick<PoseNetwork, "store">][] = [
   ["PoseResNet-18, 17 joints", 140, () => new PoseResnet({ depth: 18, joints: 17 })],
   ["PoseResNet-34, 16 joints", 236, () => new PoseResnet({ depth: 34, joints: 16 })],
   ["PoseResNet-50, 24 joints", 338, () => new PoseResnet({ depth: 50, joints: 24 })],
@@ -23,6 +27,10 @@ const NETWORKS: [string, number, () => PoseNetwork][] = [
   ["HigherHRNet-W32, 17 joints", 1810, () => new HigherHrnet({ joints: 17, stages: hrnetStages(32) })],
   ["HigherHRNet-W48, 14 joints", 1810, () => new HigherHrnet({ joints: 14, stages: hrnetStages(48) })],
   ["Hourglass-2, 16 joints", 688, () => new StackedHourglass({ joints: 16, stacks: 2 })],
+  ["RSGNet-W32, 14 joints, 14 limbs", 1828, () => new Rsgnet({ joints: 14, limbs: ring(14), inputSize: [192, 256], stages: hrnetStages(32), upScale: 2 })],
+  ["RSGNet-W48, 17 joints, 17 limbs", 1828, () => new Rsgnet({ joints: 17, limbs: ring(17), inputSize: [192, 256], stages: hrnetStages(48), subSample: true })],
+  ["generator of ASDA, ResNet-18, 25 categories", 124, () => new PartGenerator()],
+  ["generator of ASDA, ResNet-50, 25 categories", 322, () => new PartGenerator({ depth: 50 })],
   ["Hourglass-8, 16 joints", 2530, () => new StackedHourglass({ joints: 16, stacks: 8 })],
 ];
 

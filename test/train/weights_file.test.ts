@@ -193,11 +193,27 @@ describe("commands", () => {
     for (const name of a.tensors.keys()) expect((await a.read(name)).data).toEqual((await b.read(name)).data);
   });
 
+  test("every kind of network of ours is known to inspect and convert", async () => {
+    for (const [name, model, text] of [
+      ["hourglass", "pose_hourglass", "Hourglass-2, 5 joints"],
+      ["rsgnet", "pose_rsgnet", "RSGNet-W8, 3 joints, 2 limbs"],
+      ["part_generator", "part_generator", "generator of ASDA, ResNet-10, 5 categories"],
+    ] as const) {
+      const output = expectDone(await project.run(["inspect", torchPath(`${name}.pth`)]));
+      expect(output).toContain(`network     ${text}`);
+      expect(output.includes("x 10^9 multiplications")).toBe(name !== "rsgnet"); // its stages are not the published ones
+      const converted = await project.run(["convert", torchPath(`${name}.pth`), `${name}.safetensors`, "--model", model, ...(name === "rsgnet" ? ["--allow-partial"] : [])]);
+      expect(expectDone(converted)).toContain(`network     ${text}`);
+    }
+  });
+
   test("inspect prints every tensor and the network", async () => {
     const output = expectDone(await project.run(["inspect", "w.pth"]));
     expect(output).toMatch(/^resnet\.conv1\.weight +F32 +\[8, 3, 7, 7\] +-0\.\d+ to 0\.\d+, mean .*, deviation /m);
     expect(output).toMatch(/^network +PoseResNet-8, width 8, 17 joints$/m);
     expect(output).toContain("resnet. taken off");
+    expect(output).toMatch(/^parameters +\d+,\d+$/m);
+    expect(output).toMatch(/^costs +0\.\d{3} x 10\^9 multiplications for 192x256 px; 0\.\d\d x 2\^30 as repositories count$/m);
   });
 
   test("valid and predict give the same from a .pth as from its checkpoint", async () => {
@@ -240,7 +256,7 @@ describe("commands", () => {
       [["convert", "w.pth"], "expected two files, received 1"],
       [["convert", "w.pth", "w.onnx"], "must end in .pth"],
       [["convert", "w.pth", "x.pth", "--model", "pose_resnett"], "--model expects one of"],
-      [["convert", "w.pth", "x.pth", "--model", "hourglass"], "holds PoseResNet-8, width 8, 17 joints, not a hourglass"],
+      [["convert", "w.pth", "x.pth", "--model", "pose_hourglass"], "holds PoseResNet-8, width 8, 17 joints, not a pose_hourglass"],
       [["convert", "w.pth", "x.pth", "--allow-partial"], "needs --model"],
       [["inspect"], "expected one file, received 0"],
       [["inspect", "none.pth"], "does not exist"],

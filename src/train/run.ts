@@ -11,7 +11,9 @@ import { openDevice } from "../gpu/device.ts";
 import { buildMethod, viewPlan } from "../methods/build.ts";
 import { passSlots } from "../methods/semi/consistency.ts";
 import { buildModel, buildPrevious, networkName } from "../models/build.ts";
+import { forwardCost } from "../models/cost.ts";
 import { networksOf } from "../models/network.ts";
+import { EVALUATION } from "../nn/layers.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
 import { requireAvailable } from "./availability.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
@@ -124,7 +126,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const supervised = isSupervised(config);
   say(`adapter   ${gpu.info.description || gpu.info.device} (${gpu.info.kind})`);
   const width = backboneOf(MODEL) === "resnet" ? `, width ${MODEL.EXTRA.WIDTH}` : "";
-  say(`network   ${networkName(config)}${width}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}`);
+  const { gigaMacs } = forwardCost((x) => networksOf(model).map((one) => one.forward(x, EVALUATION)), MODEL.IMAGE_SIZE);
+  say(`network   ${networkName(config)}${width}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}, ${gigaMacs.toPrecision(3)} x 10^9 multiplications`);
   say(`method    ${methodName(config)}: ${data.labelled.length} labelled${data.unlabelled && !supervised ? `, ${data.unlabelled.length} unlabelled` : ""} persons, ${test.records.length} for validation`);
   say(`run       ${folder}, epochs ${epoch + 1} to ${TRAIN.END_EPOCH} of ${stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${step}` : ""}`);
 

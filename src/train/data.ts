@@ -60,8 +60,7 @@ function choiceOf({ DATASET, TEST }: ResolvedConfig, role: SetRole): Pick<Datase
   if (role === "unlabelled" && (DATASET.TRAIN_UNSUP_SET || unlabelled !== labelled)) {
     const set = DATASET.TRAIN_UNSUP_SET || DATASET.TRAIN_SET;
     // Unlabelled image sets have no persons of their own: their boxes are detected ones.
-    const file = DATASET.UNSUP_BBOX_FILE || TEST.COCO_BBOX_FILE;
-    return { name: unlabelled, set, ...(set.includes("unlabel") ? { detections: { file, threshold: TEST.IMAGE_THRE } } : {}) };
+    return { name: unlabelled, set, ...(set.includes("unlabel") ? { detections: { file: DATASET.UNSUP_BBOX_FILE, threshold: TEST.IMAGE_THRE } } : {}) };
   }
   return { name: labelled, set: DATASET.TRAIN_SET, ...files(DATASET.TRAIN_ANNOTATIONS, DATASET.TRAIN_IMAGES) };
 }

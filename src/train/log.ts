@@ -3,7 +3,7 @@
  * numbers in a JSONL file, and tables.
  */
 import { appendFileSync, closeSync, mkdirSync, openSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, extname } from "node:path";
 import { writeError, writeFileAtomic } from "../files.ts";
 import { DataError } from "../error.ts";
 
@@ -67,6 +67,11 @@ export class RunLog {
     else this.#stream.write(`${text}\n`);
   }
 
+  /** Puts a text into the files alone, such as a table that is printed elsewhere. */
+  record(text: string): void {
+    this.#toFile(text);
+  }
+
   /** Begins a task, for example "epoch 1/30" of 120 steps. */
   async begin(label: string, total: number): Promise<void> {
     this.end();
@@ -109,6 +114,17 @@ export class RunLog {
       }
     }
   }
+}
+
+/** A moment as names of files have it: YYYY-mm-dd-HH-MM. */
+export function minuteName(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  return [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate()), two(date.getHours()), two(date.getMinutes())].join("-");
+}
+
+/** Name of a log as the original has it: <configuration file>_<moment>_<what>.log. Source: multiaugs §6.3. */
+export function logName(configPath: string, what: "train" | "valid", moment = minuteName(new Date())): string {
+  return `${basename(configPath, extname(configPath))}_${moment}_${what}.log`;
 }
 
 async function openBar(stream: Screen, label: string, total: number): Promise<Bar> {

@@ -1,6 +1,6 @@
 /** A training run from its configuration to its results table and figures. */
 import { mkdir, readFile } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { join } from "node:path";
 import { withRecompute } from "../autograd/op.ts";
 import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts, runFolder } from "../config/config.ts";
 import { isSupervised } from "../config/method_checks.ts";
@@ -21,7 +21,7 @@ import { debugModes, StepDebugger } from "./debug.ts";
 import { labelledJoints, openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
 import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
 import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
-import { renderTable, RunLog, showDuration, StepLog } from "./log.ts";
+import { logName, minuteName, renderTable, RunLog, showDuration, StepLog } from "./log.ts";
 import { LossLog } from "./loss_log.ts";
 import { buildOptimiser, learningRateAt } from "./optimiser.ts";
 import { writeOriginalCheckpoint, writeOriginalPredictions, writeOriginalWeights } from "./original_files.ts";
@@ -47,12 +47,6 @@ async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> 
   return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
 }
 
-/** A moment as the original names its logs. */
-function minuteName(date: Date): string {
-  const two = (value: number) => String(value).padStart(2, "0");
-  return [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate()), two(date.getHours()), two(date.getMinutes())].join("-");
-}
-
 function diverged(name: string, value: number, { step, mixed }: { step: number; mixed: boolean }): ConfigError {
   const fix = `lower TRAIN.LR${mixed ? " or set PRECISION=fp32 (a feature beyond 65504 is infinite as f16)" : ""}; the last checkpoint is from before`;
   return new ConfigError({ code: "train/diverged", message: `the training has diverged: ${name} is ${value} at step ${step}`, fix });
@@ -65,7 +59,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const started = minuteName(new Date());
   requireAvailable(config);
   const debug = debugModes(process.env["LIMBER_DEBUG"]);
-  const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, "train.log"), join(folder, `${basename(loaded.path, extname(loaded.path))}_${started}_train.log`)] });
+  const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, "train.log"), join(folder, logName(loaded.path, "train", started))] });
   const say = (text: string) => log.line(text);
   for (const note of loaded.notes) say(`note      ${note}`);
   await mkdir(folder, { recursive: true });

@@ -1,12 +1,13 @@
 /** Validation of stored weights on the test set of a configuration. */
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { ConfigError } from "../error.ts";
 import { type Gpu, openDevice } from "../gpu/device.ts";
 import { buildModel, modelTitle, networkName } from "../models/build.ts";
 import { networksOf, type PoseNetwork } from "../models/network.ts";
 import { prepareData, readSet, SampleSource, type Say } from "./data.ts";
 import { evaluateNetworks } from "./evaluate.ts";
-import { renderTable, RunLog } from "./log.ts";
+import { logName, renderTable, RunLog } from "./log.ts";
 import { scoreTable, writeReport } from "./report.ts";
 import type { ValidRequest } from "./requests.ts";
 import { loadModel } from "./state.ts";
@@ -33,8 +34,9 @@ async function loadNetworks(gpu: Gpu, { loaded: { config }, modelFiles, allowPar
 export async function runValidation(request: ValidRequest): Promise<void> {
   const { loaded, folder, modelFiles } = request;
   const { config } = loaded;
-  const log = new RunLog({ linePeriod: 1_000_000 });
+  const log = new RunLog({ linePeriod: 1_000_000, files: [join(folder, logName(loaded.path, "valid"))] });
   const say = (line: string) => log.line(line);
+  for (const note of loaded.notes) say(`note      ${note}`);
   await prepareData(config, say);
   const set = await readSet(config, "test", { say });
   const gpu = await openDevice();
@@ -50,7 +52,9 @@ export async function runValidation(request: ValidRequest): Promise<void> {
   const [label, tableTitle] = [networkName(config), modelTitle(config)];
   const figures = await writeReport(folder, { evaluation, set, network: source.skeleton, label, modelFiles, setName: config.DATASET.TEST_SET, tableTitle, saveResults: config.TEST.SAVE_RESULT });
   const { head, rows } = scoreTable(evaluation, { label, title: tableTitle });
-  console.log(await renderTable(head, rows));
+  const table = await renderTable(head, rows);
+  console.log(table);
+  log.record(table);
   if (source.corrupt.size > 0) say(`passed over ${source.corrupt.size} images that could not be decoded`);
   say(`figures   ${figures.join("  ")}`);
 }

@@ -118,7 +118,7 @@ describe("mistakes are refused with place, expectation and remedy:", () => {
       "not one of the names",
       "MODEL:\n  NAME: pose_kons\n",
       [],
-      ['expected "pose_resnet" or "pose_hrnet" or "pose_cons" or "pose_dual" or "pose_sspcm", received "pose_kons"'],
+      ['expected "pose_resnet" or "pose_hrnet" or "pose_hourglass" or "pose_cons" or "pose_dual" or "pose_sspcm", received "pose_kons"'],
     ],
     [
       "not one of the numbers",

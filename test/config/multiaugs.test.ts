@@ -177,8 +177,9 @@ describe("contradictions are refused, and only for methods that learn from unlab
   });
 
   test("one detection file for both sets still works, with a note (D-27)", () => {
-    const { notes } = parse(CONS, ["DATASET.TRAIN_UNSUP_SET=unlabeled2017", "TEST.COCO_BBOX_FILE=wild.json"]);
-    expect(notes).toEqual(["DATASET.UNSUP_BBOX_FILE is not given: the unlabelled persons are those of TEST.COCO_BBOX_FILE (wild.json)"]);
+    const { notes, config } = parse(CONS, ["DATASET.TRAIN_UNSUP_SET=unlabeled2017", "TEST.COCO_BBOX_FILE=wild.json"]);
+    expect(notes).toEqual(["DATASET.UNSUP_BBOX_FILE is not given: the unlabelled persons are those of TEST.COCO_BBOX_FILE"]);
+    expect(config.DATASET.UNSUP_BBOX_FILE).toBe("wild.json");
   });
 });
 

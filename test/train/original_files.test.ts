@@ -3,11 +3,15 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config/config.ts";
+import type { Dataset } from "../../src/data/datasets.ts";
+import { matNumbers, readMat } from "../../src/data/mat.ts";
 import { readNpy } from "../../src/data/npy.ts";
 import { openSafetensors, type StoredTensor } from "../../src/interop/safetensors.ts";
 import { openTorch, stateDict } from "../../src/interop/torch.ts";
 import type { TorchTensor } from "../../src/interop/torch_graph.ts";
 import { buildModel } from "../../src/models/build.ts";
+import { MPII16 } from "../../src/pose/joint_sets.ts";
+import { writeOriginalPredictions } from "../../src/train/original_files.ts";
 import { readEvents } from "../support/event_files.ts";
 import { readJson, TinyProject } from "../support/tiny_run.ts";
 
@@ -82,6 +86,8 @@ test("valid reads them and finds the scores of the run", async () => {
     expect(code).toBe(0);
     const scores = readJson(join(folder, "scores.json"));
     const wanted = name === "model_best.pth.tar" ? best.score : scores.at(-1).score;
+    const [log = ""] = readdirSync(folder).filter((file) => /^tiny_[\d-]{16}_valid\.log$/.test(file));
+    expect(readFileSync(join(folder, log), "utf8")).toContain("AP (M)");
     expect(readJson(join(folder, "valid_results.json")).scores.AP).toBeCloseTo(wanted, 4);
   }
 });
@@ -92,6 +98,25 @@ test("all_preds.npy are the first network's predictions", async () => {
   const [first] = readJson(join(folder, "results", "person_keypoints_val2017_eval_1.json"));
   const of = (n: number) => [...(data as Float64Array).subarray(51 * n, 51 * n + 51)];
   expect([0, 1, 2, 3].some((n) => of(n).every((value, i) => Math.abs(value - first.keypoints[i]) < 1e-6))).toBe(true);
+});
+
+test("where scores are by PCK there are MAT files, and SAVE_RESULT leaves out all but all_preds.npy", async () => {
+  const at = (name: string) => join(project.folder, name);
+  const { config } = parseConfig("MODEL: {NUM_JOINTS: 16}\nDATASET: {TEST_DATASET: mpii, TRAIN_DATASET: mpii}\n", { path: "a.yaml" });
+  const scored = ["net 1", "net 2", "ensemble"].map((name, i) => ({
+    name,
+    scores: { rows: [], primary: 0, primaryName: "Mean", results: [], predictions: Float64Array.from({ length: 2 * 16 * 3 }, (_, k) => 100 * i + k) },
+    predictions: [],
+  }));
+  const evaluation = { scored, rows: [], primary: 0, primaryName: "Mean" };
+  const set: Dataset = { name: "mpii", joints: MPII16, file: "mpii_valid.json", records: [] };
+  await writeOriginalPredictions(at("mat"), { evaluation, set, config });
+  expect(readdirSync(at("mat")).toSorted()).toEqual(["all_preds.npy", "ensemble_pred.mat", "head2_pred.mat", "pred.mat"]);
+  const file = at("mat/head2_pred.mat");
+  const { data } = matNumbers(await readMat(file), { file, name: "preds", shape: [2, 16, 3] });
+  expect([data[0], data[1]]).toEqual([101, 149]); // 1-based, column-major
+  await writeOriginalPredictions(at("none"), { evaluation, set, config: { ...config, TEST: { ...config.TEST, SAVE_RESULT: false } } });
+  expect(readdirSync(at("none"))).toEqual(["all_preds.npy"]);
 });
 
 test("TensorBoard's file has every step, the scores and the figures", () => {

@@ -40,6 +40,14 @@ function byOks(dataset: Dataset, results: readonly KeypointDetection[]): WorstCa
   });
 }
 
+/** The extent of labelled joints [3 * joints]. */
+function extentOf(keypoints: readonly number[]): Box {
+  const along = (axis: 0 | 1) => keypoints.filter((_, i) => i % 3 === axis && (keypoints[i - axis + 2] as number) > 0);
+  const [xs, ys] = [along(0), along(1)];
+  const [x, y] = [Math.min(...xs), Math.min(...ys)];
+  return [x, y, Math.max(...xs) - x, Math.max(...ys) - y];
+}
+
 function byDistance({ joints, records }: Dataset, persons: readonly PredictedPerson[], network: Skeleton): WorstCase[] {
   return records.flatMap((record, n) => {
     const person = persons[n];
@@ -54,7 +62,7 @@ function byDistance({ joints, records }: Dataset, persons: readonly PredictedPer
     for (let j = 0; j < count; j++) if (flags[j] === 1) sum += Math.hypot((found[3 * j] as number) - (places[2 * j] as number), (found[3 * j + 1] as number) - (places[2 * j + 1] as number));
     const side = Math.max(record.box[2], record.box[3]);
     const badness = sum / labelled / side;
-    return [{ imagePath: record.imagePath, box: record.box, truth, found, badness, caption: `off by ${(100 * badness).toFixed(0)} % of the box` }];
+    return [{ imagePath: record.imagePath, box: extentOf(truth), truth, found, badness, caption: `off by ${(100 * badness).toFixed(0)} % of the box` }];
   });
 }
 

@@ -83,7 +83,7 @@ describe("experiment files of the original programs", () => {
   });
 
   test("what this program cannot do is refused with the reason", () => {
-    expect(refusal("MODEL: {PRM: true}\n")).toContain("MODEL.PRM: expected false, received true: the refine module is not available");
+    expect(refusal("MODEL: {EXTRA: {TARGET_TYPE: offset}}\n")).toContain('MODEL.EXTRA.TARGET_TYPE: expected "gaussian", received "offset": targets are Gaussians');
     expect(refusal("MODEL: {GROUPS: 32}\n")).toContain("grouped residual blocks are not available");
   });
 });

@@ -148,6 +148,7 @@ export interface PoseResnetShape {
   readonly deconvKernels: readonly number[];
   readonly deconvBias: boolean;
   readonly finalKernel: number;
+  readonly refine: boolean;
 }
 
 /** HRNet with its published stages. */
@@ -157,6 +158,7 @@ export interface PoseHrnetShape {
   readonly stem: number;
   readonly joints: number;
   readonly finalKernel: number;
+  readonly refine: boolean;
 }
 
 /** HigherHRNet with its published stages and one doubling. */
@@ -204,6 +206,9 @@ export interface PartGeneratorShape {
 /** Blocks of the four stages ("b": bottleneck) by depth. */
 const RESNETS: Readonly<Record<string, number>> = { "1,1,1": 8, "1,1,1,1": 10, "2,2,2,2": 18, "3,4,6,3": 34, "b3,4,6,3": 50, "b3,4,23,3": 101, "b3,8,36,3": 152 };
 
+/** A tensor of the refine module. */
+const REFINE = "prm.conv_bn_relu_prm_1.conv.weight";
+
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** One more than the largest number that stands at `#` in a name: pattern "layer1.#.conv1.weight". */
@@ -234,7 +239,7 @@ export function recogniseModel(shapes: Shapes): RecognisedModel | undefined {
       return { text: `RSGNet-W${width}, ${joints} joints, ${facts.limbCount} limbs`, network: { family: "pose_rsgnet", ...facts } };
     }
     if (size("final_layer.weight", 1) !== width) return { text: `HRNet-W${width} without a head for joints` };
-    return { text: `HRNet-W${width}, ${joints} joints`, network: { family: "pose_hrnet", width, stem, joints, finalKernel: size("final_layer.weight", 2) } };
+    return { text: `HRNet-W${width}, ${joints} joints`, network: { family: "pose_hrnet", width, stem, joints, finalKernel: size("final_layer.weight", 2), refine: shapes.has(REFINE) } };
   }
   if (shapes.has("fc_locs.2.weight")) {
     const depth = resnetDepth(shapes, "trunk.");
@@ -263,6 +268,7 @@ export function recogniseModel(shapes: Shapes): RecognisedModel | undefined {
       deconvKernels: deconvs.map((at) => size(`deconv_layers.${at}.weight`, 2)),
       deconvBias: shapes.has("deconv_layers.0.bias"),
       finalKernel: size("final_layer.weight", 2),
+      refine: shapes.has(REFINE),
     },
   };
 }

@@ -50,7 +50,7 @@ export function buildPrevious(config: Model, gpu: Gpu): PoseModel | undefined {
 /** Builds one network without memory; call store.materialise() next. */
 export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNetwork {
   const { EXTRA } = MODEL;
-  const shared = { ...place, joints: MODEL.NUM_JOINTS, finalKernel: EXTRA.FINAL_CONV_KERNEL, start: MODEL.INIT_WEIGHTS ? "pose" : "framework" } as const;
+  const shared = { ...place, joints: MODEL.NUM_JOINTS, finalKernel: EXTRA.FINAL_CONV_KERNEL, refine: MODEL.PRM, start: MODEL.INIT_WEIGHTS ? "pose" : "framework" } as const;
   const backbone = backboneOf(MODEL);
   if (backbone === "hourglass") {
     const { NSTACKS: stacks, NCHANNELS: channels, NMODULES: modules, NREDUCTIONS: reductions } = MODEL.NET;
@@ -70,6 +70,7 @@ export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNe
   return new PoseResnet({
     ...shared,
     depth: EXTRA.NUM_LAYERS,
+    style: MODEL.STYLE,
     width: EXTRA.WIDTH,
     deconvFilters: EXTRA.NUM_DECONV_FILTERS,
     deconvKernels: EXTRA.NUM_DECONV_KERNELS,

@@ -6,6 +6,7 @@ import { add, relu } from "../ops/elementwise.ts";
 import { upsampleNearest } from "../ops/upsample.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PoseNetwork } from "./network.ts";
+import { RefineModule } from "./refine.ts";
 import { ConvBatchnorm, convInitialiser, type ConvStart, ResidualBlock } from "./resnet.ts";
 
 /** One stage: the source systems' STAGE2, STAGE3, ... */
@@ -171,6 +172,8 @@ export interface PoseHrnetFacts extends HrnetFacts {
   joints: number;
   /** Kernel of the output convolution, 1 or 3. */
   finalKernel?: number;
+  /** MODEL.PRM: a refine module before the output convolution. */
+  refine?: boolean;
   /** Prefix of all parameter names, for example "resnet.". */
   prefix?: string;
   /** Where to declare the tensors; a store of its own where absent. Several networks may share one under different prefixes. */
@@ -184,6 +187,7 @@ export class PoseHrnet implements PoseNetwork {
   readonly stride = 4;
   readonly inputMultiple: number;
   readonly #trunk: Hrnet;
+  readonly #refine: RefineModule | undefined;
   readonly #final: Conv2d;
 
   constructor(facts: PoseHrnetFacts) {
@@ -192,6 +196,7 @@ export class PoseHrnet implements PoseNetwork {
     this.joints = joints;
     this.#trunk = new Hrnet(this.store, prefix, facts);
     this.inputMultiple = this.#trunk.multiple;
+    this.#refine = facts.refine ? new RefineModule(this.store, `${prefix}prm`, { channels: this.#trunk.channels, start, ...(start === "pose" ? { bias: constant(0) } : {}) }) : undefined;
     this.#final = heatmapConv(this.store, `${prefix}final_layer`, { from: this.#trunk.channels, to: joints, kernel: finalKernel, start });
   }
 
@@ -201,7 +206,8 @@ export class PoseHrnet implements PoseNetwork {
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
-    return this.#final.forward(this.features(x, pass));
+    const features = this.features(x, pass);
+    return this.#final.forward(this.#refine ? this.#refine.forward(features, pass) : features);
   }
 
   heatmaps(x: Tensor, pass: Pass): readonly Tensor[] {

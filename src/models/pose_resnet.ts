@@ -4,7 +4,8 @@ import { Batchnorm, Conv2d, Deconv2d, type Pass } from "../nn/layers.ts";
 import { ParameterStore } from "../nn/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PoseNetwork } from "./network.ts";
-import { convInitialiser, type ConvStart, Resnet, type ResnetDepth } from "./resnet.ts";
+import { RefineModule } from "./refine.ts";
+import { type BottleneckStyle, convInitialiser, type ConvStart, Resnet, type ResnetDepth } from "./resnet.ts";
 
 /** What the network is made of. */
 export interface PoseResnetFacts {
@@ -17,6 +18,10 @@ export interface PoseResnetFacts {
   deconvBias?: boolean;
   /** Kernel of the output convolution, 1 or 3. */
   finalKernel?: number;
+  /** Where bottlenecks have their stride; "pytorch" where absent. */
+  style?: BottleneckStyle;
+  /** MODEL.PRM: a refine module before the output convolution. */
+  refine?: boolean;
   /** Initial weights, see ConvStart; "pose" where absent. */
   start?: ConvStart;
   /** Prefix of all parameter names, for example "resnet.". */
@@ -38,6 +43,7 @@ export class PoseResnet implements PoseNetwork {
   readonly inputMultiple: number;
   readonly #backbone: Resnet;
   readonly #decoder: { deconv: Deconv2d; batchnorm: Batchnorm }[];
+  readonly #refine: RefineModule | undefined;
   readonly #final: Conv2d;
 
   constructor(facts: PoseResnetFacts) {
@@ -47,7 +53,7 @@ export class PoseResnet implements PoseNetwork {
     this.store = facts.store ?? new ParameterStore();
     this.joints = joints;
     const start = facts.start ?? "pose";
-    this.#backbone = new Resnet(this.store, prefix, { depth, width, start });
+    this.#backbone = new Resnet(this.store, prefix, { depth, width, start, ...(facts.style ? { style: facts.style } : {}) });
     this.inputMultiple = this.#backbone.stride;
     this.stride = this.#backbone.stride / 2 ** deconvFilters.length;
     let from = this.#backbone.channels;
@@ -68,6 +74,7 @@ export class PoseResnet implements PoseNetwork {
       from = to;
       return { deconv, batchnorm };
     });
+    this.#refine = facts.refine ? new RefineModule(this.store, `${prefix}prm`, { channels: from, start }) : undefined;
     this.#final = new Conv2d(this.store, `${prefix}final_layer`, {
       from,
       to: joints,
@@ -82,7 +89,7 @@ export class PoseResnet implements PoseNetwork {
   forward(x: Tensor, pass: Pass): Tensor {
     let y = this.#backbone.forward(x, pass);
     for (const { deconv, batchnorm } of this.#decoder) y = batchnorm.forward(deconv.forward(y), pass, { relu: true });
-    return this.#final.forward(y);
+    return this.#final.forward(this.#refine ? this.#refine.forward(y, pass) : y);
   }
 
   heatmaps(x: Tensor, pass: Pass): readonly Tensor[] {

@@ -56,6 +56,9 @@ export class ConvBatchnorm {
   }
 }
 
+/** Where a bottleneck has its stride: in the 3x3 convolution, or in the first 1x1 as Caffe's ResNets. */
+export type BottleneckStyle = "pytorch" | "caffe";
+
 /** A residual block: basic (3×3, 3×3) or bottleneck (1×1, 3×3 with the stride, 1×1 to four times the planes). */
 export class ResidualBlock {
   readonly #units: ConvBatchnorm[];
@@ -64,16 +67,21 @@ export class ResidualBlock {
   constructor(
     store: ParameterStore,
     name: string,
-    facts: { block: "basic" | "bottleneck"; from: number; planes: number; stride: number; start: ConvStart },
+    facts: { block: "basic" | "bottleneck"; from: number; planes: number; stride: number; start: ConvStart; style?: BottleneckStyle },
   ) {
-    const { block, from, planes, stride, start } = facts;
+    const { block, from, planes, stride, start, style = "pytorch" } = facts;
+    const [first, second] = style === "pytorch" ? [1, stride] : [stride, 1];
     const to = block === "basic" ? planes : 4 * planes;
     const unit = (i: number, shape: { from: number; to: number; kernel: number; stride?: number }) =>
       new ConvBatchnorm(store, { conv: `${name}.conv${i}`, batchnorm: `${name}.bn${i}` }, { ...shape, start });
     this.#units =
       block === "basic"
         ? [unit(1, { from, to: planes, kernel: 3, stride }), unit(2, { from: planes, to, kernel: 3 })]
-        : [unit(1, { from, to: planes, kernel: 1 }), unit(2, { from: planes, to: planes, kernel: 3, stride }), unit(3, { from: planes, to, kernel: 1 })];
+        : [
+            unit(1, { from, to: planes, kernel: 1, stride: first }),
+            unit(2, { from: planes, to: planes, kernel: 3, stride: second }),
+            unit(3, { from: planes, to, kernel: 1 }),
+          ];
     this.#shortcut =
       stride !== 1 || from !== to
         ? new ConvBatchnorm(store, { conv: `${name}.downsample.0`, batchnorm: `${name}.downsample.1` }, { from, to, kernel: 1, stride, start })
@@ -99,9 +107,9 @@ export class Resnet {
   /** Input px per cell of the output. */
   readonly stride: number;
 
-  constructor(store: ParameterStore, prefix: string, facts: { depth: ResnetDepth; width: number; start: ConvStart }) {
+  constructor(store: ParameterStore, prefix: string, facts: { depth: ResnetDepth; width: number; start: ConvStart; style?: BottleneckStyle }) {
     const { block, blocks } = RESNET_DEPTHS[facts.depth];
-    const { width, start } = facts;
+    const { width, start, style = "pytorch" } = facts;
     this.#stem = new ConvBatchnorm(
       store,
       { conv: `${prefix}conv1`, batchnorm: `${prefix}bn1` },
@@ -117,6 +125,7 @@ export class Resnet {
           planes,
           stride: stage > 0 && i === 0 ? 2 : 1,
           start,
+          style,
         });
         from = block === "basic" ? planes : 4 * planes;
         return unit;

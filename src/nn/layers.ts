@@ -23,6 +23,8 @@ export interface ConvFacts {
   kernel: number;
   stride?: number;
   padding?: number;
+  /** Of a convolution: parts that its channels are cut into, see conv2d. */
+  groups?: number;
   initialise: Initialiser;
   /** Initial bias; without it the layer has none. */
   bias?: Initialiser;
@@ -30,25 +32,27 @@ export interface ConvFacts {
   output?: "f32";
 }
 
-/** Convolution, weight [k, k, from, to]. */
+/** Convolution, weight [k, k, from / groups, to]. */
 export class Conv2d {
   readonly #weight;
   readonly #bias;
   readonly #stride: number;
   readonly #padding: number;
+  readonly #groups: number;
   readonly #output: { output?: "f32" };
 
   constructor(store: ParameterStore, name: string, facts: ConvFacts) {
-    const { from, to, kernel } = facts;
+    const { from, to, kernel, groups = 1 } = facts;
     this.#output = facts.output ? { output: facts.output } : {};
-    this.#weight = store.declare({ name: `${name}.weight`, shape: [kernel, kernel, from, to], kind: "conv", initialise: facts.initialise });
+    this.#weight = store.declare({ name: `${name}.weight`, shape: [kernel, kernel, from / groups, to], kind: "conv", initialise: facts.initialise });
     this.#bias = facts.bias ? store.declare({ name: `${name}.bias`, shape: [to], kind: "vector", initialise: facts.bias }) : undefined;
     this.#stride = facts.stride ?? 1;
     this.#padding = facts.padding ?? 0;
+    this.#groups = groups;
   }
 
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.#weight(), { bias: this.#bias?.(), stride: this.#stride, padding: this.#padding, ...this.#output });
+    return conv2d(x, this.#weight(), { bias: this.#bias?.(), stride: this.#stride, padding: this.#padding, groups: this.#groups, ...this.#output });
   }
 }
 

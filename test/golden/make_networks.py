@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from make_golden import Basic, Bottleneck, save, save_weights, scramble, state
+from make_golden import Basic, Bottleneck, PoseResNet, save, save_weights, scramble, state
 
 
 def conv_bn(cin, cout, kernel, stride=1, relu=False):
@@ -89,6 +89,61 @@ class PoseHRNet(HRNet):
 
     def forward(self, x):
         return [self.final_layer(self.features(x))]
+
+
+class ConvBnRelu(nn.Module):
+    def __init__(self, channels, kernel, groups=1):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, kernel, 1, kernel // 2, groups=groups)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Refine(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        for part, kernel, groups in [("1", 3, 1), ("2_1", 1, 1), ("2_2", 1, 1), ("3_1", 1, 1), ("3_2", 9, channels)]:
+            setattr(self, "conv_bn_relu_prm_" + part, ConvBnRelu(channels, kernel, groups))
+
+    def forward(self, x):
+        unit = lambda part: getattr(self, "conv_bn_relu_prm_" + part)
+        a = unit("1")(x)
+        g = unit("2_2")(unit("2_1")(F.adaptive_avg_pool2d(a, 1))).sigmoid()
+        return a * (1 + g * unit("3_2")(unit("3_1")(a)).sigmoid())
+
+
+class CaffeBottleneck(Bottleneck):
+    def __init__(self, cin, planes, stride):
+        super().__init__(cin, planes, stride)
+        self.conv1.stride, self.conv2.stride = (stride, stride), (1, 1)
+
+
+class RefinedPoseResNet(PoseResNet):
+    """Strides in the first convolution of a bottleneck, and the refine module."""
+
+    def __init__(self, blocks, width, filters, joints):
+        super().__init__(CaffeBottleneck, blocks, width, filters, joints)
+        final = self.final_layer
+        del self.final_layer
+        self.prm = Refine(filters[-1])
+        self.final_layer = final
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = self.deconv_layers(self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+        return [self.final_layer(self.prm(x))]
+
+
+class RefinedPoseHRNet(HRNet):
+    def __init__(self, stem, stages, joints):
+        super().__init__(stem, stages)
+        self.prm = Refine(self.channels)
+        self.final_layer = nn.Conv2d(self.channels, joints, 1)
+
+    def forward(self, x):
+        return [self.final_layer(self.prm(self.features(x)))]
 
 
 class BnReluConv(nn.Module):
@@ -389,6 +444,14 @@ def hrnet_bottleneck():
     golden_network("hrnet_bottleneck", PoseHRNet(4, stages, 3, 3), 200, images(2, 64, 64))
 
 
+def pose_resnet_refined():
+    golden_network("pose_resnet_refined", RefinedPoseResNet([3, 4, 6, 3], 2, [4, 4, 4], 3), 1000, images(4, 96, 64))
+
+
+def hrnet_refined():
+    golden_network("hrnet_refined", RefinedPoseHRNet(4, NARROW_HRNET[:1], 3), 1100, images(4, 64, 48))
+
+
 def hourglass():
     golden_network("hourglass", Hourglass(4, 12, 2, 1, 2, 5), 300, images(3, 64, 48), "module.")
 
@@ -426,7 +489,7 @@ def part_generator():
 
 
 def main():
-    cases = [hrnet, hrnet_bottleneck, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice, rsgnet, rsgnet_half, part_generator]
+    cases = [hrnet, hrnet_bottleneck, hrnet_refined, pose_resnet_refined, hourglass, hourglass_modules, higher_hrnet, higher_hrnet_twice, rsgnet, rsgnet_half, part_generator]
     cases = {f.__name__: f for f in cases}
     for name in sys.argv[1:] or cases:
         cases[name]()

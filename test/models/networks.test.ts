@@ -5,6 +5,7 @@ import { HigherHrnet, type HigherHrnetFacts } from "../../src/models/higher_hrne
 import { type HourglassFacts, StackedHourglass } from "../../src/models/hourglass.ts";
 import { hrnetStages, PoseHrnet } from "../../src/models/hrnet.ts";
 import { PartGenerator, partTransforms } from "../../src/models/part_generator.ts";
+import { PoseResnet } from "../../src/models/pose_resnet.ts";
 import { affinity, relate, Rsgnet, type RsgnetFacts } from "../../src/models/rsgnet.ts";
 import { EVALUATION, type Pass } from "../../src/nn/layers.ts";
 import { readStateDict } from "../../src/nn/state_dict.ts";
@@ -74,6 +75,11 @@ const entries = ({ declarations, statisticsDeclarations }: ParameterStore) => de
 /** Numbers that are not learned: mean and variance per channel, one counter per batchnorm. */
 const buffers = ({ statisticsDeclarations }: ParameterStore) => statisticsDeclarations.reduce((total, { channels }) => total + 2 * channels + 1, 0);
 
+const narrow = [
+  { modules: 1, block: "basic", blocks: [1, 1], channels: [4, 6] },
+  { modules: 1, block: "basic", blocks: [1, 1, 1], channels: [4, 6, 8] },
+] as const;
+
 test("HRNet equals PyTorch's: outputs, all gradients, running statistics, evaluation", () =>
   checkNetwork(
     "hrnet",
@@ -101,6 +107,19 @@ test("HRNet of bottlenecks, with two new branches in one stage and a 3x3 output 
       ],
     }),
   ));
+
+test("PoseResNet with strides as Caffe's and the refine module equals PyTorch's", () =>
+  checkNetwork("pose_resnet_refined", new PoseResnet({ depth: 50, width: 2, deconvFilters: [4, 4, 4], joints: 3, style: "caffe", refine: true })));
+
+test("HRNet with the refine module equals PyTorch's", () =>
+  checkNetwork("hrnet_refined", new PoseHrnet({ joints: 3, stem: 4, stages: narrow.slice(0, 1), refine: true })));
+
+test("the refine module has the published numbers of parameters", () => {
+  const count = (build: (refine: boolean) => { store: ParameterStore }) => build(true).store.parameterCount - build(false).store.parameterCount;
+  expect(count((refine) => new PoseResnet({ depth: 18, joints: 17, refine }))).toBe(811_008);
+  expect(count((refine) => new PoseHrnet({ joints: 17, stages: hrnetStages(32), refine }))).toBe(15_360);
+  expect(count((refine) => new PoseHrnet({ joints: 17, stages: hrnetStages(48), refine }))).toBe(32_256);
+});
 
 test("HRNet-W32 and -W48 have the published numbers of parameters, buffers and state entries, and names", () => {
   const counts = {
@@ -180,11 +199,6 @@ test("Hourglass-1 to -8 have the published numbers of parameters, buffers and st
   expect(shapes.get("hourglass.chantojoints.1.weight")).toEqual([1, 1, 256, 16]);
   expect(shapes.get("hourglass.jointstochan.1.weight")).toEqual([1, 1, 16, 256]);
 });
-
-const narrow = [
-  { modules: 1, block: "basic", blocks: [1, 1], channels: [4, 6] },
-  { modules: 1, block: "basic", blocks: [1, 1, 1], channels: [4, 6, 8] },
-] as const;
 
 const highers: Record<string, HigherHrnetFacts> = {
   higher_hrnet: { joints: 3, stem: 4, stages: narrow, deconvs: [{ channels: 4, blocks: 2 }] },

@@ -22,6 +22,8 @@ const NETWORKS: [string, number, () => Pick<PoseNetwork, "store">][] = [
   ["PoseResNet-101, 14 joints", 644, () => new PoseResnet({ depth: 101, joints: 14 })],
   ["PoseResNet-152, 17 joints", 950, () => new PoseResnet({ depth: 152, joints: 17 })],
   ["PoseResNet-10, width 8, 5 joints", 88, () => new PoseResnet({ depth: 10, joints: 5, ...small })],
+  ["PoseResNet-18, 24 joints", 175, () => new PoseResnet({ depth: 18, joints: 24, refine: true })],
+  ["HRNet-W48, 16 joints", 1789, () => new PoseHrnet({ joints: 16, stages: hrnetStages(48), refine: true })],
   ["HRNet-W32, 17 joints", 1754, () => new PoseHrnet({ joints: 17, stages: hrnetStages(32) })],
   ["HRNet-W48, 14 joints", 1754, () => new PoseHrnet({ joints: 14, stages: hrnetStages(48) })],
   ["HigherHRNet-W32, 17 joints", 1810, () => new HigherHrnet({ joints: 17, stages: hrnetStages(32) })],

@@ -186,6 +186,7 @@ export { type Dataset, DATASET_NAMES, type DatasetFacts, type DatasetName, readD
 export { type DecodedImage, decodeImage } from "./data/image.ts";
 export { BatchLoader } from "./data/loader.ts";
 export { type NpyArray, readNpy, readNpz, writeNpy, writeNpz } from "./data/npy.ts";
+export { readNpyDictionary } from "./data/npy_dictionary.ts";
 export { type MatValue, readMat, writeMat } from "./data/mat.ts";
 export { type CropSample, drawGeometry, type Geometry, type GeometrySpread, IDENTITY_GEOMETRY, prepareSample } from "./data/sample.ts";
 export { ensureSynthetic, type SyntheticFacts } from "./data/synthetic.ts";
@@ -199,6 +200,7 @@ export { evaluateKeypoints, type EvaluationOptions, type KeypointDetection, type
 export { type DatasetScoreOptions, type DatasetScores, scoreDataset } from "./eval/dataset_score.ts";
 export { breakDownErrors, ERROR_KINDS, type ErrorBreakdown, type ErrorKind } from "./eval/error_kinds.ts";
 export { averageMaps, voteJoints } from "./eval/voting.ts";
+export { type WorstCase, worstCases } from "./eval/worst_cases.ts";
 export { decodeDark, decodeIntegral, type DecodedJoints, decodeOffsets, type MapSizes } from "./pose/dark.ts";
 export { decodeHeatmaps, encodeHeatmaps, heatmapToImage } from "./pose/heatmap.ts";
 export { AIC14, COCO_JOINTS, CROWDPOSE14, gatherJoints, jointMap, type JointSet, LSP14, MPII16, skeletonFor } from "./pose/joint_sets.ts";

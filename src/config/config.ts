@@ -20,7 +20,7 @@ import {
 } from "yaml";
 import { ConfigError } from "../error.ts";
 import { systemErrorCode } from "../files.ts";
-import { childrenOf, configKeys, schemaAt, typeName, unwrapped } from "./keys.ts";
+import { childrenOf, type ConfigKey, configKeys, schemaAt, typeName, unwrapped } from "./keys.ts";
 import { nearest } from "./nearest.ts";
 import { AUGMENTATION_KEYS, checkMethod, isSupervised } from "./method_checks.ts";
 import { PARITY_OPTIONS } from "./method_keys.ts";
@@ -688,20 +688,25 @@ export interface ConfigDifference {
   readonly after: string;
 }
 
+/** The keys that a run's numbers depend on. */
+function boundKeys({ PROG_MODE, STEP_WISE }: ResolvedConfig): ConfigKey[] {
+  const isFree = (name: string) => FREE_ON_RESUME.some((free) => (free.endsWith(".") ? name.startsWith(free) : name === free));
+  // The threshold of detections also chooses the unlabelled persons; a progression goes by the run's length.
+  const bound = ["TEST.IMAGE_THRE", ...(PROG_MODE !== "" && !STEP_WISE ? ["TRAIN.END_EPOCH"] : [])];
+  return configKeys().filter(({ name }) => !isFree(name) || bound.includes(name));
+}
+
 /** The keys that forbid continuing a run of `before` with `after`; empty where it may be continued bit for bit. */
 export function resumeConflicts(before: ResolvedConfig, after: ResolvedConfig): ConfigDifference[] {
   const show = (config: ResolvedConfig, name: string): string =>
     JSON.stringify(valueAt(config, name.split("."))) ?? "absent";
-  return configKeys()
-    .filter(({ name }) => !FREE_ON_RESUME.some((free) => (free.endsWith(".") ? name.startsWith(free) : name === free)))
+  return boundKeys(after)
     .map(({ name }) => ({ key: name, before: show(before, name), after: show(after, name) }))
     .filter((difference) => difference.before !== difference.after);
 }
 
 /** SHA-256 over the values that fix a run's numbers: equal digests can be continued into each other. */
 export function configDigest(config: ResolvedConfig): string {
-  const fixed = configKeys()
-    .filter(({ name }) => !FREE_ON_RESUME.some((free) => (free.endsWith(".") ? name.startsWith(free) : name === free)))
-    .map(({ name }) => [name, valueAt(config, name.split(".")) ?? null]);
+  const fixed = boundKeys(config).map(({ name }) => [name, valueAt(config, name.split(".")) ?? null]);
   return new Bun.CryptoHasher("sha256").update(JSON.stringify(fixed)).digest("hex");
 }

@@ -311,6 +311,10 @@ describe("the configuration stored with a run", () => {
     ]);
     expect(resumeConflicts(base, other).at(-1)).toEqual({ key: "TRAIN.LR", before: "0.001", after: "1" });
     expect(configDigest(other)).not.toBe(configDigest(base));
+    const conflicts = (overrides: readonly string[], later: readonly string[]) => resumeConflicts(parse("", overrides).config, parse("", [...overrides, ...later]).config).map(({ key }) => key);
+    expect(conflicts([], ["TEST.IMAGE_THRE=0.5"])).toEqual(["TEST.IMAGE_THRE"]); // chooses unlabelled persons too
+    expect(conflicts(["PROG_MODE=PROG_1"], ["TRAIN.END_EPOCH=200"])).toEqual(["TRAIN.END_EPOCH"]); // progress goes by it
+    expect(conflicts(["PROG_MODE=PROG_1", "STEP_WISE=true"], ["TRAIN.END_EPOCH=200"])).toEqual([]);
   });
 
   test("every run has its folder", () => {

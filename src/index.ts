@@ -47,9 +47,9 @@ export { heatmapMse } from "./ops/heatmap_mse.ts";
 export { linear, type LinearOptions } from "./ops/linear.ts";
 export { matmul, type MatmulOptions } from "./ops/matmul.ts";
 export {
-  maxpool,
+  maxPool,
   /** Window, step and border of a pooling. */
-  type MaxpoolOptions,
+  type PoolOptions,
 } from "./ops/maxpool.ts";
 export { bceWithLogits, l1, type LossOptions, lsgan, mse, type Reduction, smoothL1 } from "./ops/pointwise_loss.ts";
 export { type BilinearOptions, upsampleBilinear, upsampleNearest } from "./ops/upsample.ts";

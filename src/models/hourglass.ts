@@ -4,7 +4,7 @@ import { Batchnorm, Conv2d, type Pass } from "../nn/layers.ts";
 import { ParameterStore } from "../nn/store.ts";
 import { cast } from "../ops/cast.ts";
 import { add } from "../ops/elementwise.ts";
-import { maxpool } from "../ops/maxpool.ts";
+import { maxPool } from "../ops/maxpool.ts";
 import { upsampleNearest } from "../ops/upsample.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PoseNetwork } from "./network.ts";
@@ -110,7 +110,7 @@ class HourglassModule {
 
   forward(x: Tensor, pass: Pass): Tensor {
     const skipped = this.#skip.forward(x, pass);
-    const halved = this.#before.forward(maxpool(x, { kernel: 2 }), pass);
+    const halved = this.#before.forward(maxPool(x, { kernel: 2 }), pass);
     return add(skipped, upsampleNearest(this.#after.forward(this.#inner.forward(halved, pass), pass), 2));
   }
 }
@@ -169,7 +169,7 @@ export class StackedHourglass implements PoseNetwork {
 
   heatmaps(x: Tensor, pass: Pass): readonly Tensor[] {
     const [first, ...further] = this.#residuals as [PreActivationResidual, ...PreActivationResidual[]];
-    let y = maxpool(first.forward(this.#start.forward(x, pass), pass), { kernel: 2 });
+    let y = maxPool(first.forward(this.#start.forward(x, pass), pass), { kernel: 2 });
     for (const unit of further) y = unit.forward(y, pass);
     return this.#stacks.map(({ hourglass, residual, lin1, chantojoints, lin2, jointstochan }, i) => {
       const features = lin1.forward(residual.forward(hourglass.forward(y, pass), pass), pass);

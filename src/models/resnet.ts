@@ -2,7 +2,7 @@
 import { type Initialiser, normal, uniformFanIn } from "../nn/init.ts";
 import { Batchnorm, Conv2d, type Pass } from "../nn/layers.ts";
 import type { ParameterStore } from "../nn/store.ts";
-import { maxpool } from "../ops/maxpool.ts";
+import { maxPool } from "../ops/maxpool.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /**
@@ -136,7 +136,7 @@ export class Resnet {
   }
 
   forward(x: Tensor, pass: Pass): Tensor {
-    let y = maxpool(this.#stem.forward(x, pass, { relu: true }), { kernel: 3, stride: 2, padding: 1 });
+    let y = maxPool(this.#stem.forward(x, pass, { relu: true }), { kernel: 3, stride: 2, padding: 1 });
     for (const stage of this.#stages) for (const block of stage) y = block.forward(y, pass);
     return y;
   }

@@ -10,7 +10,7 @@ import { conv2d } from "../ops/conv2d.ts";
 import { leakyRelu, mul, sigmoid, square, sub } from "../ops/elementwise.ts";
 import { linear } from "../ops/linear.ts";
 import { matmul } from "../ops/matmul.ts";
-import { maxpool } from "../ops/maxpool.ts";
+import { maxPool } from "../ops/maxpool.ts";
 import { sum } from "../ops/reduce.ts";
 import { reshape } from "../ops/reshape.ts";
 import { concat, expand, slice, transpose } from "../ops/shape.ts";
@@ -231,7 +231,7 @@ export class Rsgnet implements PoseNetwork {
   /** The target's heatmaps, and the error of the relation map. */
   #parse(clues: Tensor, pass: Pass, target?: Tensor): { heatmaps: Tensor; relation: Tensor | undefined } {
     const { values, deconv, conv, norm } = this.#relation;
-    const z = deconv ? maxpool(clues, { kernel: 2 }) : clues;
+    const z = deconv ? maxPool(clues, { kernel: 2 }) : clues;
     const [n = 0, h = 0, w = 0, channels = 0] = z.shape;
     const flat = (tensor: Tensor) => reshape(tensor, [n, h * w, channels]);
     const { aggregate, loss } = relate(flat(z), flat(values.forward(z)), { target });

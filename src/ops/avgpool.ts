@@ -3,9 +3,9 @@ import { defineOp } from "../autograd/op.ts";
 import { avgpoolBackward, avgpoolForward } from "../kernels/avgpool.ts";
 import type { PoolShape } from "../kernels/maxpool.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type MaxpoolOptions, poolShape } from "./maxpool.ts";
+import { type PoolOptions, poolShape } from "./maxpool.ts";
 
-const op = defineOp<MaxpoolOptions, PoolShape>({
+const op = defineOp<PoolOptions, PoolShape>({
   name: "avgPool",
   infer([x], options) {
     const { batch, outH, outW, channels } = poolShape("avgPool", (x as Tensor).shape, options);
@@ -29,6 +29,6 @@ const op = defineOp<MaxpoolOptions, PoolShape>({
  * Mean of every window, zeros of the border included (PyTorch's default, count_include_pad).
  * @param x [n, h, w, c], f32 or f16 @returns [n, floor((h + 2p - k)/s) + 1, ..., c]. Errors: OpError naming the argument.
  */
-export function avgPool(x: Tensor, options: MaxpoolOptions): Tensor {
+export function avgPool(x: Tensor, options: PoolOptions): Tensor {
   return op([x], options);
 }

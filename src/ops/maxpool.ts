@@ -6,7 +6,7 @@ import { convOutputSize } from "../kernels/conv.ts";
 import { maxpoolBackward, maxpoolForward, type PoolShape } from "../kernels/maxpool.ts";
 import { byteCount, type Shape, shapeText, type Tensor } from "../tensor/tensor.ts";
 
-export interface MaxpoolOptions {
+export interface PoolOptions {
   kernel: number;
   /** Step between windows; the kernel size where absent. */
   stride?: number;
@@ -20,7 +20,7 @@ interface Saved {
 }
 
 /** Checks what all pools over windows share, and derives their geometry. Errors: OpError naming `op` and the argument. */
-export function poolShape(op: string, x: Shape, { kernel, stride = kernel, padding = 0 }: MaxpoolOptions): PoolShape {
+export function poolShape(op: string, x: Shape, { kernel, stride = kernel, padding = 0 }: PoolOptions): PoolShape {
   const fail = (problem: string): never => {
     throw new OpError({ code: `op/${op}`, message: `${op}: ${problem}` });
   };
@@ -36,22 +36,22 @@ export function poolShape(op: string, x: Shape, { kernel, stride = kernel, paddi
   return { batch, inH, inW, channels, outH, outW, ...geometry };
 }
 
-const op = defineOp<MaxpoolOptions, Saved>({
-  name: "maxpool",
+const op = defineOp<PoolOptions, Saved>({
+  name: "maxPool",
   infer([x], options) {
-    const { batch, outH, outW, channels } = poolShape("maxpool", (x as Tensor).shape, options);
+    const { batch, outH, outW, channels } = poolShape("maxPool", (x as Tensor).shape, options);
     return [batch, outH, outW, channels];
   },
   dtype: ([x]) => (x as Tensor).dtype,
   forward([x], options, output) {
     const input = x as Tensor;
-    const shape = poolShape("maxpool", input.shape, options);
-    const tap = input.gpu.allocate(byteCount(output.shape), "maxpool taps");
+    const shape = poolShape("maxPool", input.shape, options);
+    const tap = input.gpu.allocate(byteCount(output.shape), "maxPool taps");
     maxpoolForward(input.gpu, { x: input.range, y: output.range, tap, shape });
     return { shape, tap };
   },
   remake(output, { inputs: [x], saved: { shape } }) {
-    const tap = output.gpu.allocate(byteCount(output.shape), "maxpool taps again");
+    const tap = output.gpu.allocate(byteCount(output.shape), "maxPool taps again");
     maxpoolForward(output.gpu, { x: (x as Tensor).range, y: output.range, tap, shape });
     return { shape, tap };
   },
@@ -69,6 +69,6 @@ const op = defineOp<MaxpoolOptions, Saved>({
  * Maximum of every window; the gradient goes to the first maximum of a window.
  * @param x [n, h, w, c], f32 or f16 @returns [n, floor((h + 2p - k)/s) + 1, ..., c]. Errors: OpError naming the argument.
  */
-export function maxpool(x: Tensor, options: MaxpoolOptions): Tensor {
+export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   return op([x], options);
 }

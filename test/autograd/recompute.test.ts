@@ -7,7 +7,7 @@ import { uniformFanIn } from "../../src/nn/init.ts";
 import { Conv2d } from "../../src/nn/layers.ts";
 import { ParameterStore } from "../../src/nn/store.ts";
 import { add, mul } from "../../src/ops/elementwise.ts";
-import { maxpool } from "../../src/ops/maxpool.ts";
+import { maxPool } from "../../src/ops/maxpool.ts";
 import { reshape } from "../../src/ops/reshape.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { testDevice } from "../support/device.ts";
@@ -52,7 +52,7 @@ function chain(blocks: number) {
   store.materialise(gpu, 3);
   const x = persistentTensor(gpu, [2, 12, 9, 3], { data: randomValues(2 * 12 * 9 * 3, 80), requiresGradient: true });
   const forward = () => {
-    let y = maxpool(stem.forward(x), { kernel: 2 });
+    let y = maxPool(stem.forward(x), { kernel: 2 });
     for (const block of stage) y = block.forward(y, { training: true, groups: 1, slot: 0 });
     return y;
   };

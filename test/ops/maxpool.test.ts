@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { backward } from "../../src/autograd/tape.ts";
-import { maxpool } from "../../src/ops/maxpool.ts";
+import { maxPool } from "../../src/ops/maxpool.ts";
 import { persistentTensor, type Tensor } from "../../src/tensor/tensor.ts";
 import { maxpoolGradientReference, maxpoolReference, type PoolCase } from "../reference/maxpool.ts";
 import { expectClose } from "../support/compare.ts";
@@ -25,7 +25,7 @@ async function compare(label: string, sizes: PoolCase, data: Float32Array): Prom
   const { n, h, w, c, kernel, stride, padding } = sizes;
   const x = persistentTensor(gpu, [n, h, w, c], { data, requiresGradient: true });
   const expected = maxpoolReference(data, sizes);
-  const y = maxpool(x, { kernel, stride, padding });
+  const y = maxPool(x, { kernel, stride, padding });
   expect(y.shape).toEqual(expected.shape);
   expectClose(await y.toArray(), expected.y, "exact", `${label}: output`);
   const gradY = randomValues(y.size, 3);
@@ -36,7 +36,7 @@ async function compare(label: string, sizes: PoolCase, data: Float32Array): Prom
 
 for (const [label, sizes] of Object.entries(CASES)) {
   const count = sizes.n * sizes.h * sizes.w * sizes.c;
-  test(`maxpool over ${label} equals the reference, ties and negative maxima included`, async () => {
+  test(`maxPool over ${label} equals the reference, ties and negative maxima included`, async () => {
     await compare(label, sizes, randomValues(count, 1));
     const random = testRandom(2);
     // Four values only: most windows have several maxima, and the first must win.
@@ -44,37 +44,37 @@ for (const [label, sizes] of Object.entries(CASES)) {
   });
 }
 
-test("maxpool passes the gradient check", async () => {
+test("maxPool passes the gradient check", async () => {
   for (const [label, { n, h, w, c, kernel, stride, padding }] of Object.entries(CASES)) {
     const count = n * h * w * c;
     // All values further apart than the check moves them, so that no maximum changes hands.
     const values = Float32Array.from(testRandom(4).permutation(count), (rank) => rank / 20);
-    await checkGradient(gpu, { label: `maxpool over ${label}`, inputs: [{ shape: [n, h, w, c], values }], op: (x) => maxpool(x as Tensor, { kernel, stride, padding }) });
+    await checkGradient(gpu, { label: `maxPool over ${label}`, inputs: [{ shape: [n, h, w, c], values }], op: (x) => maxPool(x as Tensor, { kernel, stride, padding }) });
   }
 });
 
 test("a NaN is not hidden by the pool", async () => {
   const x = persistentTensor(gpu, [1, 2, 2, 1], { data: Float32Array.of(3, Number.NaN, 5, 1) });
-  expect([...(await maxpool(x, { kernel: 2 }).toArray())]).toEqual([Number.NaN]);
+  expect([...(await maxPool(x, { kernel: 2 }).toArray())]).toEqual([Number.NaN]);
 });
 
 test("the stride is the kernel where it is not given", () => {
-  expect(maxpool(persistentTensor(gpu, [1, 9, 6, 1]), { kernel: 3 }).shape).toEqual([1, 3, 2, 1]);
+  expect(maxPool(persistentTensor(gpu, [1, 9, 6, 1]), { kernel: 3 }).shape).toEqual([1, 3, 2, 1]);
 });
 
-test("maxpool names the argument that is wrong", () => {
+test("maxPool names the argument that is wrong", () => {
   const x = persistentTensor(gpu, [1, 4, 4, 2]);
-  expect(() => maxpool(persistentTensor(gpu, [4, 4]), { kernel: 2 })).toThrow("maxpool: x must be [n, h, w, c], got [4, 4]");
-  expect(() => maxpool(x, { kernel: 0 })).toThrow("maxpool: kernel must be an integer of at least 1, got 0");
-  expect(() => maxpool(x, { kernel: 2, stride: 1.5 })).toThrow("maxpool: stride must be an integer of at least 1, got 1.5");
-  expect(() => maxpool(x, { kernel: 3, padding: 2 })).toThrow("maxpool: padding must be an integer from 0 to half the kernel 3, got 2");
-  expect(() => maxpool(x, { kernel: 5 })).toThrow("maxpool: x [1, 4, 4, 2] is smaller than the kernel 5");
+  expect(() => maxPool(persistentTensor(gpu, [4, 4]), { kernel: 2 })).toThrow("maxPool: x must be [n, h, w, c], got [4, 4]");
+  expect(() => maxPool(x, { kernel: 0 })).toThrow("maxPool: kernel must be an integer of at least 1, got 0");
+  expect(() => maxPool(x, { kernel: 2, stride: 1.5 })).toThrow("maxPool: stride must be an integer of at least 1, got 1.5");
+  expect(() => maxPool(x, { kernel: 3, padding: 2 })).toThrow("maxPool: padding must be an integer from 0 to half the kernel 3, got 2");
+  expect(() => maxPool(x, { kernel: 5 })).toThrow("maxPool: x [1, 4, 4, 2] is smaller than the kernel 5");
 });
 
 test("equals PyTorch, with all gradients", async () => {
   await checkGolden(gpu, "maxpool", {
-    "of ResNet": (x) => maxpool(x as Tensor, { kernel: 3, stride: 2, padding: 1 }),
-    halves: (x) => maxpool(x as Tensor, { kernel: 2 }),
-    ties: (x) => maxpool(x as Tensor, { kernel: 3, stride: 1, padding: 1 }),
+    "of ResNet": (x) => maxPool(x as Tensor, { kernel: 3, stride: 2, padding: 1 }),
+    halves: (x) => maxPool(x as Tensor, { kernel: 2 }),
+    ties: (x) => maxPool(x as Tensor, { kernel: 3, stride: 1, padding: 1 }),
   });
 });

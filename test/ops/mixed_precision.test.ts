@@ -9,7 +9,7 @@ import { conv2d } from "../../src/ops/conv2d.ts";
 import { deconv2d } from "../../src/ops/deconv2d.ts";
 import { add, mul, relu } from "../../src/ops/elementwise.ts";
 import { heatmapMse } from "../../src/ops/heatmap_mse.ts";
-import { maxpool } from "../../src/ops/maxpool.ts";
+import { maxPool } from "../../src/ops/maxpool.ts";
 import { elementCount, persistentTensor, type Shape, type Tensor } from "../../src/tensor/tensor.ts";
 import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
@@ -42,7 +42,7 @@ const CASES: Record<string, Case> = {
   relu: { inputs: [[3, 7, 5]], features: 1, op: (x) => relu(x as Tensor) },
   add: { inputs: [[3, 7, 5], [3, 7, 5]], features: 2, op: (a, b) => add(a as Tensor, b as Tensor) },
   "mul by a number": { inputs: [[3, 7, 5]], features: 1, op: (x) => mul(x as Tensor, 0.3) },
-  maxpool: { inputs: [[2, 9, 7, 3]], features: 1, op: (x) => maxpool(x as Tensor, { kernel: 3, stride: 2, padding: 1 }) },
+  maxPool: { inputs: [[2, 9, 7, 3]], features: 1, op: (x) => maxPool(x as Tensor, { kernel: 3, stride: 2, padding: 1 }) },
   ...Object.fromEntries(
     [true, false].flatMap((training) =>
       [true, false].map((withRelu) => [

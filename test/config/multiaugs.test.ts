@@ -8,6 +8,7 @@ import { loadConfig, parseConfig, type ResolvedConfig } from "../../src/config/c
 import { AUGMENTATION_KEYS } from "../../src/config/method_checks.ts";
 import { INERT_KEYS } from "../../src/config/schema.ts";
 import { ConfigError } from "../../src/error.ts";
+import { viewPlan } from "../../src/methods/build.ts";
 import { originalFiles } from "../support/original_files.ts";
 
 const FOLDER = join(import.meta.dir, "../../configs/multiaugs");
@@ -96,6 +97,22 @@ describe("configs/multiaugs", () => {
     expect(config.OPTIONS).toEqual({ SWAP_CUT_LIMITS: true, SWAP_JOINT_AXES: true, JOINT_POOL: "all", DUAL_HOLE_COUNTS: "original", CENTRE_SHIFT: true, ADAM_WEIGHT_DECAY: false });
     expect(config.MODEL.NUM_JOINTS).toBe(24);
     expect(readFileSync(join(FOLDER, name), "utf8")).toStartWith("# ");
+  });
+
+  // What the steps of a run look like: teacher > student views, stage by stage.
+  test.each([
+    ["coco1k_r18_cons", ["A30 > A60"]],
+    ["coco1k_r18_dual_ra", ["A30 > RA"]],
+    ["mpii_aic_w32_dual_jc", ["A30 > JC"]],
+    ["ablations/jo_co_cm", ["A30 > JO+CO+CM"]],
+    ["ablations/multi_joco_cm", ["A30 > CM, JOCO"]],
+    ["ablations/multi_joco_jccm", ["A30 > JOCO, JCCM"]],
+    ["ablations/repeat_joco", ["A30 > JOCO, JOCO"]],
+    ["ablations/prog_4", ["JO > JC", "CO > JO", "CM > CO", "MU > CM", "A60 > MU", "A30 > A60"]],
+    ["ablations/prog_5", ["A30 > A60", "A30 > CM", "A30 > JC", "A30 > JC+CM"]],
+  ])("%s trains on %j", async (name, stages) => {
+    const { config } = await loadConfig(join(FOLDER, `${name}.yaml`));
+    expect(viewPlan(config)?.stages.map((stage) => stage.name)).toEqual(stages);
   });
 
   test("every file but the ablations stands for an experiment", () => {

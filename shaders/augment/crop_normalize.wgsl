@@ -3,8 +3,8 @@
 // n: sample; u, v: output pixel. Layout: pixels = bytes of all image windows, RGB interleaved, packed in words;
 // windows [batch, 8] = byte offset, window x, y, width, height, image width, flip, swap red and blue;
 // tables [batch, 2 * (height + width)] = fixed-point source coordinates: x by row, x by column, y by row, y by column
-// (pose/affine.ts warpTables); y [batch, height, width, 3] Elem. Grid: x over width, y over height, z over batch, so that
-// the facts of window and row are the same for a whole workgroup.
+// (pose/affine.ts warpTables); y [batch, height, width, 3] Elem. Grid: x over height, y over batch: a workgroup is a row, so that
+// the facts of window and row are the same for all of it.
 const WORKGROUP: u32 = 64u; // spec
 struct Params { batch: u32, height: u32, width: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,9 +20,8 @@ fn bytes_of_word(word: u32) -> vec3<i32> { return vec3<i32>(vec3<u32>(word, word
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let n = group.z;
-  let v = group.y;
-  let u = group.x * WORKGROUP + lane;
+  let n = group.y;
+  let v = group.x;
   let l = n * 8u;
   let base = windows[l];
   let window_x = windows[l + 1u];
@@ -32,44 +31,46 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let image_w = windows[l + 5u];
   let flip = windows[l + 6u] != 0;
   let swap = windows[l + 7u] != 0;
-
-  if (u >= params.width) { return; }
   let t = n * 2u * (params.height + params.width);
-  let fixed_x = (tables[t + v] + tables[t + params.height + u]) >> 5u;
-  let fixed_y = (tables[t + params.height + params.width + v] + tables[t + 2u * params.height + params.width + u]) >> 5u;
-  let x0 = fixed_x >> 5u;
-  let y0 = fixed_y >> 5u;
-  let fx = fixed_x & 31;
-  let fy = fixed_y & 31;
+  let row_x = tables[t + v];
+  let row_y = tables[t + params.height + params.width + v];
 
-  // The taps of a row are neighbours, mirrored or not: the left one's column in the window, and their weights.
-  let left = select(x0, image_w - 2 - x0, flip) - window_x;
-  let share = select(32 - fx, fx, flip);
-  let left_weight = select(0, share, left >= 0 && left < window_w);
-  let right_weight = select(0, 32 - share, left >= -1 && left + 1 < window_w);
+  for (var u = lane; u < params.width; u += WORKGROUP) {
+    let fixed_x = (row_x + tables[t + params.height + u]) >> 5u;
+    let fixed_y = (row_y + tables[t + 2u * params.height + params.width + u]) >> 5u;
+    let x0 = fixed_x >> 5u;
+    let y0 = fixed_y >> 5u;
+    let fx = fixed_x & 31;
+    let fy = fixed_y & 31;
 
-  var sum = vec3<i32>(0);
-  for (var dy = 0; dy < 2; dy++) {
-    let row = y0 + dy - window_y;
-    if (row < 0 || row >= window_h || left < -1 || left >= window_w) { continue; }
-    let at = base + 3 * (row * window_w + left); // below 0 only where the left tap has no weight
-    let index = at >> 2u;
-    let shift = u32(at & 3) * 8u;
-    let middle = word_at(index + 1);
-    var low = word_at(index);
-    var high = middle;
-    if (shift != 0u) {
-      low = (low >> shift) | (middle << (32u - shift));
-      high = (middle >> shift) | (word_at(index + 2) << (32u - shift));
+    // The taps of a row are neighbours, mirrored or not: the left one's column in the window, and their weights.
+    let left = select(x0, image_w - 2 - x0, flip) - window_x;
+    let share = select(32 - fx, fx, flip);
+    let left_weight = select(0, share, left >= 0 && left < window_w);
+    let right_weight = select(0, 32 - share, left >= -1 && left + 1 < window_w);
+
+    var sum = vec3<i32>(0);
+    for (var dy = 0; dy < 2; dy++) {
+      let row = y0 + dy - window_y;
+      let inside = row >= 0 && row < window_h;
+      let weight = select(0, select(32 - fy, fy, dy == 1) * 32, inside);
+      let at = base + 3 * (select(0, row, inside) * window_w + left); // outside of the window only where no tap has a weight
+      let index = at >> 2u;
+      let shift = u32(at & 3) * 8u;
+      let first = word_at(index);
+      let middle = word_at(index + 1);
+      let last = word_at(index + 2);
+      let back = (32u - shift) & 31u;
+      let low = select((first >> shift) | (middle << back), first, shift == 0u);
+      let high = select((middle >> shift) | (last << back), middle, shift == 0u);
+      let right = bytes_of_word((low >> 24u) | (high << 8u));
+      sum += weight * (left_weight * bytes_of_word(low) + right_weight * right);
     }
-    let right = bytes_of_word((low >> 24u) | (high << 8u));
-    sum += select(32 - fy, fy, dy == 1) * 32 * (left_weight * bytes_of_word(low) + right_weight * right);
+    let grey = vec3<f32>((sum + 16384) >> vec3<u32>(15u));
+    let value = normalised(select(grey, grey.zyx, swap));
+    let i = 3u * ((n * params.height + v) * params.width + u);
+    y[i] = narrow(value.x);
+    y[i + 1u] = narrow(value.y);
+    y[i + 2u] = narrow(value.z);
   }
-  let grey = vec3<f32>((sum + 16384) >> vec3<u32>(15u));
-  let ordered = select(grey, grey.zyx, swap);
-  let value = normalised(ordered);
-  let i = 3u * ((n * params.height + v) * params.width + u);
-  y[i] = narrow(value.x);
-  y[i + 1u] = narrow(value.y);
-  y[i + 2u] = narrow(value.z);
 }

@@ -48,6 +48,6 @@ export function cropNormalize(
   gpu.run(cropKernel, {
     buffers: { pixels: call.pixels, windows: call.windows, tables: call.tables, y: call.y },
     uniforms: { batch: call.batch, height, width },
-    workgroups: [Math.ceil(width / 64), height, call.batch],
+    workgroups: [height, call.batch, 1],
   });
 }

@@ -137,7 +137,7 @@ test("TensorBoard's file has every step, the scores and the figures", () => {
 });
 
 test("milestones come when they are due in a resumed run (D-16)", async () => {
-  const rate = ["TRAIN.LR_STEP=[2]", "TRAIN.STEPS_PER_EPOCH=2", "TRAIN.CHECKPOINT_STEPS=0"];
+  const rate = ["MODEL.NAME=pose_resnet", "TRAIN.LR_STEP=[2]", "TRAIN.STEPS_PER_EPOCH=2", "TRAIN.CHECKPOINT_STEPS=0"];
   await project.trained("milestone", ...rate, "TRAIN.END_EPOCH=1");
   const resumed = await project.trained("milestone", ...rate, "TRAIN.END_EPOCH=3", "--resume");
   const lines = readFileSync(join(resumed, "steps.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));

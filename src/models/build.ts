@@ -71,6 +71,7 @@ export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNe
     ...shared,
     depth: EXTRA.NUM_LAYERS,
     style: MODEL.STYLE,
+    pretrained: MODEL.PRETRAINED !== "",
     width: EXTRA.WIDTH,
     deconvFilters: EXTRA.NUM_DECONV_FILTERS,
     deconvKernels: EXTRA.NUM_DECONV_KERNELS,

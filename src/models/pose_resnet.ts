@@ -24,6 +24,8 @@ export interface PoseResnetFacts {
   refine?: boolean;
   /** Initial weights, see ConvStart; "pose" where absent. */
   start?: ConvStart;
+  /** True where the backbone will get other weights: the output's bias then starts at 0, as the source systems have it. */
+  pretrained?: boolean;
   /** Prefix of all parameter names, for example "resnet.". */
   prefix?: string;
   /** Where to declare the tensors; a store of its own where absent. Several networks may share one under different prefixes. */
@@ -81,7 +83,7 @@ export class PoseResnet implements PoseNetwork {
       kernel: finalKernel,
       padding: finalKernel === 3 ? 1 : 0,
       initialise: convInitialiser(start, { from, kernel: finalKernel }),
-      bias: uniformFanIn(from * finalKernel * finalKernel),
+      bias: facts.pretrained && start === "pose" ? constant(0) : uniformFanIn(from * finalKernel * finalKernel),
       output: "f32",
     });
   }

@@ -171,6 +171,47 @@ test("HRNet's convolutions start as N(0, 0.001) with bias 0, or as the framework
   }
 });
 
+/** Standard deviation about 0, and the largest value. */
+async function spreadOf(store: ParameterStore, name: string): Promise<[deviation: number, most: number]> {
+  const values = await store.parameter(name).toArray();
+  return [Math.sqrt(values.reduce((total, value) => total + value * value, 0) / values.length), largest(values)];
+}
+
+test("hourglasses start as the framework's layers: weights and biases uniform in 1 / sqrt(fan in), batchnorms 1 and 0", async () => {
+  const { store } = new StackedHourglass({ joints: 16, stacks: 1, channels: 32, reductions: 1, stem: 16 });
+  store.materialise(gpu, 3);
+  for (const [name, fan] of [["hourglass.start.conv", 3 * 49], ["hourglass.hourglass.0.skip.0.cb.cbr2.conv", 16 * 9], ["hourglass.chantojoints.0", 32]] as const) {
+    const [deviation, most] = await spreadOf(store, `${name}.weight`);
+    expect(most * Math.sqrt(fan)).toBeLessThanOrEqual(1);
+    expect(deviation * Math.sqrt(3 * fan), name).toBeCloseTo(1, 0);
+    const [, bias] = await spreadOf(store, `${name}.bias`);
+    expect(bias * Math.sqrt(fan)).toBeLessThanOrEqual(1);
+    expect(bias).toBeGreaterThan(0);
+  }
+  expect(await spreadOf(store, "hourglass.lin1.0.bn.weight")).toEqual([1, 1]);
+  expect(await spreadOf(store, "hourglass.lin1.0.bn.bias")).toEqual([0, 0]);
+});
+
+test("HigherHRNet starts as HRNet: convolutions and deconvolutions N(0, 0.001), biases 0", async () => {
+  const { store } = new HigherHrnet({ joints: 8, stem: 8, stages: narrow.slice(0, 1), deconvs: [{ channels: 16, blocks: 1 }] });
+  store.materialise(gpu, 3);
+  for (const name of ["deconv_layers.0.0.0.weight", "deconv_layers.0.1.0.conv1.weight", "conv2.weight"]) {
+    expect(Math.abs((await spreadOf(store, name))[0] / 0.001 - 1), name).toBeLessThan(0.15);
+  }
+  for (const i of [0, 1]) expect(await spreadOf(store, `final_layers.${i}.bias`)).toEqual([0, 0]);
+});
+
+test("PoseResNet starts as N(0, 0.001); its last bias is the framework's, or 0 where the backbone gets other weights", async () => {
+  for (const pretrained of [false, true]) {
+    const { store } = new PoseResnet({ depth: 10, width: 8, joints: 8, deconvFilters: [16, 16, 16], pretrained });
+    store.materialise(gpu, 3);
+    for (const name of ["layer2.0.conv1.weight", "deconv_layers.3.weight"]) expect(Math.abs((await spreadOf(store, name))[0] / 0.001 - 1), name).toBeLessThan(0.1);
+    const [, bias] = await spreadOf(store, "final_layer.bias");
+    expect(bias > 0).toBe(!pretrained);
+    expect(bias).toBeLessThanOrEqual(1 / Math.sqrt(16));
+  }
+});
+
 const hourglasses: Record<string, HourglassFacts> = {
   hourglass: { joints: 5, stacks: 2, channels: 12, reductions: 2, stem: 4 },
   hourglass_modules: { joints: 3, stacks: 1, channels: 8, modules: 2, reductions: 1, stem: 4 },

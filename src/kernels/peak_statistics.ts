@@ -1,4 +1,4 @@
-/** How high the peaks of heatmaps are, and how many maps have next to none: the sign of a collapse. */
+/** Figures of the peaks of heatmaps: how high they are, how many maps have next to none (the sign of a collapse), how many lie right. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel } from "../gpu/kernel.ts";
 
@@ -18,4 +18,19 @@ export function peakStatistics(
   { peaks, shares, out, batch, joints, flatBelow }: { peaks: BufferRange; shares: BufferRange; out: BufferRange; batch: number; joints: number; flatBelow: number },
 ): void {
   gpu.run(kernel, { buffers: { peaks, shares, out }, uniforms: { batch, joints, flat_below: flatBelow }, workgroups: [1, 1, 1] });
+}
+
+const accuracyKernel = defineKernel({
+  name: "heatmap/accuracy",
+  fragments: ["heatmap/accuracy.wgsl"],
+  buffers: { prediction: "read", expected: "read", out: "read_write" },
+  uniforms: { batch: "u32", joints: "u32", width: "f32", height: "f32" },
+});
+
+/** out [1] = the training accuracy of the source systems, -1 where no joint counts; peaks [batch, joints, 3] in cells of maps of width x height. */
+export function peakAccuracy(
+  gpu: Gpu,
+  { prediction, expected, out, batch, joints, size: [width, height] }: { prediction: BufferRange; expected: BufferRange; out: BufferRange; batch: number; joints: number; size: readonly [width: number, height: number] },
+): void {
+  gpu.run(accuracyKernel, { buffers: { prediction, expected, out }, uniforms: { batch, joints, width, height }, workgroups: [1, 1, 1] });
 }

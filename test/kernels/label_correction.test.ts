@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { agreementWeights, type AgreementRules, correctLabels } from "../../src/kernels/label_correction.ts";
-import { peakStatistics } from "../../src/kernels/peak_statistics.ts";
 import { Random } from "../../src/random.ts";
 import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
@@ -63,16 +62,3 @@ for (const rules of [
     expect(new Set(everyone).size).toBeGreaterThan(1);
   });
 }
-
-test("statistics of peaks: their mean and the share of flat maps, of the joints that count", async () => {
-  const [batch, joints] = [5, 24];
-  const peaks = Float32Array.from({ length: 3 * batch * joints }, () => random.uniform());
-  const counted = [1, 2, 5, 17];
-  const shares = Float32Array.from({ length: joints }, (_, joint) => (counted.includes(joint) ? 1 / (batch * counted.length) : 0));
-  const values = Array.from({ length: batch }, (_, n) => counted.map((joint) => peaks[3 * (n * joints + joint) + 2] as number)).flat();
-  const out = gpu.persistent(8, "out");
-  peakStatistics(gpu, { peaks: up(peaks), shares: up(shares), out, batch, joints, flatBelow: 0.3 });
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const flat = values.filter((value) => value < 0.3).length / values.length;
-  expectClose(await gpu.readFloats(out), Float32Array.of(mean, flat), "longSum", "statistics");
-});

@@ -17,7 +17,7 @@ import { warpAffine } from "../../kernels/augment.ts";
 import { addInto, storeRow } from "../../kernels/elementwise.ts";
 import { argmaxPeaks, renderHeatmaps } from "../../kernels/heatmap.ts";
 import { type AgreementRules, agreementWeights, correctLabels } from "../../kernels/label_correction.ts";
-import { peakStatistics } from "../../kernels/peak_statistics.ts";
+import { peakAccuracy, peakStatistics } from "../../kernels/peak_statistics.ts";
 import type { ModelNetwork, PoseModel } from "../../models/network.ts";
 import { add, mul } from "../../ops/elementwise.ts";
 import { heatmapMse } from "../../ops/heatmap_mse.ts";
@@ -98,9 +98,18 @@ interface Lesson {
   weight: BufferRange;
 }
 
+/** The teachers' part of a step. */
+interface Teaching {
+  easy: Tensor;
+  /** By teacher, the peaks that it gives. */
+  given: BufferRange[];
+  /** By network, what it takes. */
+  lessons: Lesson[];
+}
+
 const WARP_CHANCE = 0.8;
-/** Statistics columns of each network's teacher pass. */
-const WATCHED = ["peak", "flat"] as const;
+/** Watched of each network that teaches: mean peaks on labelled and on unlabelled images, and the share of the latter that are next to empty. */
+const WATCHED = ["labelled_peak", "teacher_peak", "teacher_flat"] as const;
 /** The teacher's draws have a lane of their own, behind those of all views. */
 const TEACHER_LANE = 255;
 /** Pseudo-label maps that stay below this are next to empty. */
@@ -151,7 +160,8 @@ export class ConsistencyTraining implements TrainingMethod {
     this.#dtype = facts.scaler ? "f16" : "f32";
     const numbered = (name: string, n: number) => (model.networks.length === 1 ? name : `${name}_${n + 1}`);
     this.lossNames = semi ? ["loss_pose", "loss_cons"] : ["loss_pose"];
-    this.watchNames = semi ? (semi.correction ? model.networks.slice(0, 2) : model.networks).flatMap((_, n) => WATCHED.map((name) => numbered(`teacher_${name}`, n))) : [];
+    const taught = semi?.correction ? 2 : model.networks.length;
+    this.watchNames = ["accuracy", ...(semi ? Array.from({ length: taught }, (_, n) => WATCHED.map((name) => numbered(name, n))).flat() : [])];
     const crop = { batch, size: facts.size, rgb: facts.rgb, joints };
     this.#labelled = new CropBatch(gpu, crop);
     this.#unlabelled = semi ? new CropBatch(gpu, crop) : undefined;
@@ -234,7 +244,7 @@ export class ConsistencyTraining implements TrainingMethod {
   }
 
   /** What the passes with gradient of network n see, S before V_1. */
-  #passes(n: number, stage: Stage | undefined, teaching: { easy: Tensor; lessons: Lesson[] } | undefined): Pass[] {
+  #passes(n: number, stage: Stage | undefined, teaching: Teaching | undefined): Pass[] {
     const { batch, size: [width, height], heatmapSize: [mapW, mapH], useTargetWeight } = this.#facts;
     const gpu = this.#gpu;
     const joints = this.#joints;
@@ -322,10 +332,11 @@ export class ConsistencyTraining implements TrainingMethod {
     return toStudent ? this.#warpMaps(taught, toStudent, "pseudo labels") : taught;
   }
 
-  #peaksOf(maps: Tensor): BufferRange {
+  /** Peaks of the maps' first batch [batch, joints, 3], in px of the image or, with a scale of 1, in cells. */
+  #peaksOf(maps: Tensor, scale?: number): BufferRange {
     const { batch, size: [width], heatmapSize: [mapW, mapH] } = this.#facts;
     const peaks = this.#gpu.allocate(12 * batch * this.#joints, "peaks");
-    argmaxPeaks(this.#gpu, { maps: maps.range, peaks, shape: { batch, height: mapH, width: mapW, joints: this.#joints }, scale: width / mapW });
+    argmaxPeaks(this.#gpu, { maps: maps.range, peaks, shape: { batch, height: mapH, width: mapW, joints: this.#joints }, scale: scale ?? width / mapW });
     return peaks;
   }
 
@@ -344,8 +355,24 @@ export class ConsistencyTraining implements TrainingMethod {
     return withoutGradient(() => network.forward(image, { training: true, groups: 1, slot }));
   }
 
-  /** The teachers' passes over the easy view: what each network learns; their peaks' statistics go into `watched`, [teachers, 2]. */
-  #teach({ teacher, views }: Stage, { watched, corrected }: { watched?: Tensor | undefined; corrected: boolean }): { easy: Tensor; lessons: Lesson[] } {
+  /** Mean and share of flat maps, [2], of the joints that labels have. */
+  #statisticsOf(peaks: BufferRange): Tensor {
+    const { batch } = this.#facts;
+    const statistics = emptyTensor(this.#gpu, [2], { label: "peak statistics" });
+    peakStatistics(this.#gpu, { peaks, shares: this.#jointShare, out: statistics.range, batch, joints: this.#joints, flatBelow: FLAT_BELOW });
+    return statistics;
+  }
+
+  /** How many predictions for labelled samples are right, [1]. */
+  #accuracyOf(prediction: BufferRange, targets: Tensor): Tensor {
+    const { batch, heatmapSize } = this.#facts;
+    const accuracy = emptyTensor(this.#gpu, [1], { label: "accuracy" });
+    peakAccuracy(this.#gpu, { prediction, expected: this.#peaksOf(targets, 1), out: accuracy.range, batch, joints: this.#joints, size: heatmapSize });
+    return accuracy;
+  }
+
+  /** The teachers' passes over the easy view: what each network learns, and the peaks of what each teaches. */
+  #teach({ teacher, views }: Stage, { corrected }: { corrected: boolean }): Teaching {
     const { batch, size: [width, height], semi } = this.#facts;
     const gpu = this.#gpu;
     const teachers = this.#teachers;
@@ -362,15 +389,10 @@ export class ConsistencyTraining implements TrainingMethod {
       }
       const taught = this.#look(network, image, slot);
       const peaks = this.#peaksOf(own ? this.#warpMaps(taught, own.inverse, "easy maps") : taught);
-      if (watched) {
-        const statistics = gpu.allocate(4 * WATCHED.length, "peak statistics");
-        peakStatistics(gpu, { peaks, shares: this.#jointShare, out: statistics, batch, joints: this.#joints, flatBelow: FLAT_BELOW });
-        storeRow(gpu, { x: statistics, row: this.#rows[n] as BufferRange, table: watched.range, count: WATCHED.length });
-      }
       return { taught, toStudent: own?.toStudent ?? (semi?.warp ? this.#theta : undefined), peaks, weight: this.#unlabelledWeight };
     });
     const lessons = teachers.map((_, n) => given[this.#teacherOf(n)] as Lesson);
-    return { easy, lessons: semi?.correction ? this.#withThird(semi.correction, { easy, lessons, given, corrected }) : lessons };
+    return { easy, given: given.map(({ peaks }) => peaks), lessons: semi?.correction ? this.#withThird(semi.correction, { easy, lessons, given, corrected }) : lessons };
   }
 
   /** The lessons of SSPCM: the pair's by the joints that both agree on, and the third network's. */
@@ -430,16 +452,16 @@ export class ConsistencyTraining implements TrainingMethod {
   encode(mode = ""): Tensor {
     const { store, networks } = this.#model;
     const { scaler } = this.#facts;
-    const gpu = this.#gpu;
     const stage = this.#stage(mode);
-    const watched = stage ? emptyTensor(gpu, [this.#teachers.length * WATCHED.length], { label: "teacher statistics" }) : undefined;
-    const teaching = stage ? this.#teach(stage, { watched, corrected: !mode.endsWith(UNCORRECTED) }) : undefined;
+    const teaching = stage ? this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) }) : undefined;
+    const watched: Tensor[] = [];
     store.zeroGradients();
     const reports: { loss: Tensor; labelled: boolean }[] = [];
     networks.forEach(({ network, prefix }, n) => {
       for (const { images, labels, groups, slot } of this.#passes(n, stage, teaching)) {
         const outputs = network.heatmaps(images, { training: true, groups, slot });
         const made = labels();
+        if (slot === 0) watched.push(...this.#watch(outputs.at(-1) as Tensor, { n, targets: made.targets, taught: teaching?.given[n] }));
         // A network of several stages learns from the plain sum of their losses.
         const loss = outputs.map((heatmaps) => this.#losses(heatmaps, { ...made, groups, slot })).reduce((total, own) => add(total, own));
         const factors = this.#lossFactors(groups, slot);
@@ -451,7 +473,15 @@ export class ConsistencyTraining implements TrainingMethod {
       store.updateRunning(this.#slotOrder(stage, n), prefix);
     });
     store.completeGradients();
-    return withoutGradient(() => concat([...this.#report(reports), ...(watched ? [watched] : [])], 0));
+    return withoutGradient(() => concat([...this.#report(reports), ...watched], 0));
+  }
+
+  /** Network n's part of what watchNames names. */
+  #watch(heatmaps: Tensor, { n, targets, taught }: { n: number; targets: Tensor; taught: BufferRange | undefined }): Tensor[] {
+    if (n > 0 && !taught) return [];
+    const labelled = this.#peaksOf(heatmaps, 1);
+    const figures = taught ? [slice(this.#statisticsOf(labelled), [{ end: 1 }]), this.#statisticsOf(taught)] : [];
+    return [...(n === 0 ? [this.#accuracyOf(labelled, targets)] : []), ...figures];
   }
 
   /** Slots of network n in the order of the original's passes. */

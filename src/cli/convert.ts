@@ -7,6 +7,7 @@ export const command = defineCommand({
   summary: "Converts weights: IN (PyTorch, safetensors, checkpoint) to OUT (.pth, .pt, .pth.tar, .safetensors)",
   flags: {
     model: { type: "text", hint: "NAME", description: "Check against and name as this: pose_resnet, pose_hrnet, pose_higher_hrnet, pose_hourglass, pose_rsgnet, part_generator, pose_cons; otherwise names stay" },
+    network: { type: "text", hint: "N", description: "With --model: which network of a file of several (resnet., resnet2., ...), from 1; 1 where absent" },
     "allow-partial": { type: "switch", description: "With --model: take what fits instead of refusing" },
   },
   rest: { name: "IN OUT", description: "The two files" },
@@ -18,8 +19,11 @@ export const command = defineCommand({
     if (flags["allow-partial"] && flags.model === undefined) {
       throw new ConfigError({ code: "cli/bad-argument", message: "--allow-partial needs --model NAME", where: "convert" });
     }
+    if (flags.network !== undefined && (flags.model === undefined || !/^[1-9]$/.test(flags.network))) {
+      throw new ConfigError({ code: "cli/bad-argument", message: `--network expects a number from 1 beside --model NAME, received "${flags.network}"`, where: "convert" });
+    }
     const { runConvert } = await import("../train/convert.ts");
-    await runConvert({ input, output, model: flags.model, allowPartial: flags["allow-partial"] });
+    await runConvert({ input, output, model: flags.model, network: Number(flags.network ?? 1), allowPartial: flags["allow-partial"] });
     return 0;
   },
 });

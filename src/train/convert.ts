@@ -24,6 +24,8 @@ export interface ConvertRequest {
   readonly output: string;
   /** One of CONVERT_MODELS; absent: all tensors keep their names. */
   readonly model: string | undefined;
+  /** Which network of a file of several the model is, from 1. */
+  readonly network: number;
   /** Take what fits the model. */
   readonly allowPartial: boolean;
 }
@@ -55,24 +57,24 @@ export function buildRecognised(shape: NetworkShape): RecognisedNetwork {
   }
 }
 
-function recognise(file: WeightsFile) {
+function recognise(file: WeightsFile, network = 1) {
   const shapes = shapesOf(file.tensors);
-  const { names } = normaliseNames(file.tensors.keys());
+  const { names } = normaliseNames(file.tensors.keys(), { network });
   return recogniseModel(new Map([...names].map(([name, fileName]) => [name, shapes.get(fileName) ?? []])));
 }
 
 /** The tensors to write: new name to name in the file. Throws DataError where they do not fit the model. */
-function chosenNames(file: WeightsFile, { model, allowPartial }: ConvertRequest): Map<string, string> {
+function chosenNames(file: WeightsFile, { model, network, allowPartial }: ConvertRequest): Map<string, string> {
   if (model === undefined) return new Map([...file.tensors.keys()].map((name) => [name, name]));
   if (!CONVERT_MODELS.some((name) => name === model)) {
     throw new ConfigError({ code: "cli/bad-argument", message: `--model expects one of ${CONVERT_MODELS.join(", ")}, received "${model}"`, where: "convert" });
   }
-  const recognised = recognise(file);
+  const recognised = recognise(file, network);
   const shape = recognised?.network;
   if (!shape || (shape.family !== model && !(model === "pose_cons" && ["pose_resnet", "pose_hrnet"].includes(shape.family)))) {
     throw new DataError({ code: "checkpoint/mismatch", message: `holds ${recognised?.text ?? "no network that is known"}, not a ${model}`, fix: "leave --model out to keep all tensors with their names", where: file.path });
   }
-  const fit = fitOf(file, networkShapes(buildRecognised(shape).store));
+  const fit = fitOf(file, networkShapes(buildRecognised(shape).store), network);
   console.log([`network     ${recognised?.text}`, ...fitLines(fit)].join("\n"));
   if (!allowPartial) requireExactFit(fit.report, file.path);
   const prefix = model === "pose_cons" ? "resnet." : "";

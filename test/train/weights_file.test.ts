@@ -207,6 +207,16 @@ describe("commands", () => {
     }
   });
 
+  test("either network of a pair is converted alone", async () => {
+    const pair = await openWeights(torchPath("pose_dual10.pth"));
+    for (const [network, prefix] of [["1", "resnet."], ["2", "resnet2."]] as const) {
+      expectDone(await project.run(["convert", torchPath("pose_dual10.pth"), "one.pth", "--model", "pose_resnet", "--network", network]));
+      const one = await openWeights(join(project.folder, "one.pth"));
+      expect(one.tensors.size).toBe(92);
+      expect((await one.read("final_layer.bias")).data).toEqual((await pair.read(`${prefix}final_layer_1.bias`)).data);
+    }
+  });
+
   test("inspect prints every tensor and the network", async () => {
     const output = expectDone(await project.run(["inspect", "w.pth"]));
     expect(output).toMatch(/^resnet\.conv1\.weight +F32 +\[8, 3, 7, 7\] +-0\.\d+ to 0\.\d+, mean .*, deviation /m);
@@ -258,6 +268,8 @@ describe("commands", () => {
       [["convert", "w.pth", "x.pth", "--model", "pose_resnett"], "--model expects one of"],
       [["convert", "w.pth", "x.pth", "--model", "pose_hourglass"], "holds PoseResNet-8, width 8, 17 joints, not a pose_hourglass"],
       [["convert", "w.pth", "x.pth", "--allow-partial"], "needs --model"],
+      [["convert", "w.pth", "x.pth", "--network", "2"], "--network expects a number from 1 beside --model NAME"],
+      [["convert", "w.pth", "x.pth", "--model", "pose_resnet", "--network", "b"], 'received "b"'],
       [["inspect"], "expected one file, received 0"],
       [["inspect", "none.pth"], "does not exist"],
       [["predict", "--model-file", "none.pth", "--image", project.image(), "--out", "o", "--cfg", "tiny.yaml"], "does not exist"],

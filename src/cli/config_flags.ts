@@ -32,15 +32,8 @@ export const SHARED_FLAGS = {
   gpus: { type: "text", hint: "0", description: "The adapter is chosen by the environment variable ADAPTER", refuse: only("0", `${ONE_GPU}; the adapter is chosen by the environment variable ADAPTER`) },
 } as const satisfies Flags;
 
-/** Flags of training. */
-export const TRAINING_FLAGS = {
-  ...SHARED_FLAGS,
-  pretrained_model: text("FILE", "MODEL.PRETRAINED", "Weights to start from"),
-  batch_size: text("N", "TRAIN.BATCH_SIZE", "Labelled persons in a step, and as many unlabelled ones"),
-  epochs: text("N", "TRAIN.END_EPOCH", "Number after the last epoch"),
-  lr: text("RATE", "TRAIN.LR", "Learning rate at the start"),
-  lr_steps: { type: "list", hint: "EPOCH ...", sets: ["TRAIN.LR_STEP"], description: "Epochs after which the learning rate falls (TRAIN.LR_STEP)" },
-  train_len: text("N", "DATASET.TRAIN_LEN", "Keep the labels of the first so many persons"),
+/** Flags that turn augmentations of unlabelled images on. */
+export const AUGMENTATION_FLAGS = {
   ra_aug: on("USE_RandAug_AUG", "RandAugment"),
   ta_aug: on("USE_TrivialAug_AUG", "TrivialAugment"),
   yocora_aug: on("USE_YOCORA_AUG", "YOCO of RandAugment"),
@@ -52,6 +45,18 @@ export const TRAINING_FLAGS = {
   cm_aug: on("USE_CutMix_AUG", "CutMix"),
   joco_aug: on("USE_JointCutMix_CutOut_AUG", "T_JOCO"),
   jccm_aug: on("USE_JointCutout_CutMix_AUG", "T_JCCM"),
+} as const satisfies Flags;
+
+/** Flags of training. */
+export const TRAINING_FLAGS = {
+  ...SHARED_FLAGS,
+  pretrained_model: text("FILE", "MODEL.PRETRAINED", "Weights to start from"),
+  batch_size: text("N", "TRAIN.BATCH_SIZE", "Labelled persons in a step, and as many unlabelled ones"),
+  epochs: text("N", "TRAIN.END_EPOCH", "Number after the last epoch"),
+  lr: text("RATE", "TRAIN.LR", "Learning rate at the start"),
+  lr_steps: { type: "list", hint: "EPOCH ...", sets: ["TRAIN.LR_STEP"], description: "Epochs after which the learning rate falls (TRAIN.LR_STEP)" },
+  train_len: text("N", "DATASET.TRAIN_LEN", "Keep the labels of the first so many persons"),
+  ...AUGMENTATION_FLAGS,
   multi_augs: on("MULTI_AUGS", "A view for every augmentation"),
   repeat_aug: on("REPEAT_AUG", "Several views for every augmentation"),
   repeat_times: text("N", "REPEAT_TIMES", "Views of --repeat_aug"),

@@ -11,8 +11,10 @@ import { type CropSample, drawGeometry, type Geometry, IDENTITY_GEOMETRY, prepar
 import { ensureSynthetic } from "../data/synthetic.ts";
 import { DataError } from "../error.ts";
 import type { TrainingBatch } from "../methods/method.ts";
+import { boxToCenterScale } from "../pose/box.ts";
 import { jointMap, skeletonFor } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
+import type { Box, Size } from "../pose/types.ts";
 import { Random, STREAM } from "../random.ts";
 
 /** Where a run's messages go. */
@@ -68,6 +70,28 @@ function choiceOf({ DATASET, TEST }: ResolvedConfig, role: SetRole): Pick<Datase
 /** Joints that the labelled set annotates, as the network numbers them. */
 export function labelledJoints(config: ResolvedConfig): readonly number[] {
   return jointMap(jointsOf(choiceOf(config, "train").name), networkSkeleton(config));
+}
+
+/** Data set and image set of a role, for names of files: "coco_train2017". */
+export function setTitle(config: ResolvedConfig, role: SetRole): string {
+  const { name, set } = choiceOf(config, role);
+  return `${name}_${set}`;
+}
+
+/** A person of whom nothing is known but a box, in px of an image. */
+export function personInBox(imagePath: string, { box, imageSize, config }: { box: Box; imageSize: Size; config: ResolvedConfig }): PersonRecord {
+  const joints = config.MODEL.NUM_JOINTS;
+  return {
+    imageId: 0,
+    annotationId: 0,
+    imagePath,
+    imageSize,
+    ...boxToCenterScale(box, config.MODEL.IMAGE_SIZE),
+    joints: new Float64Array(2 * joints),
+    visible: new Uint8Array(joints),
+    box,
+    score: 1,
+  };
 }
 
 /** Messages about single persons that are shown before the rest is counted. */
@@ -148,7 +172,8 @@ export interface TrainingData {
   stepsPerEpoch: number;
   labelled: readonly PersonRecord[];
   unlabelled: readonly PersonRecord[] | undefined;
-  batch(epoch: number, step: number): Promise<TrainingBatch>;
+  /** The samples of a step; `still` crops them without the loader's random scale, rotation and flip. */
+  batch(epoch: number, step: number, options?: { still?: boolean }): Promise<TrainingBatch>;
 }
 
 /** Reads the training sets and says which samples make which step. */
@@ -167,8 +192,8 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
       stepsPerEpoch: capped(order.stepsPerEpoch),
       labelled,
       unlabelled: undefined,
-      batch: async (epoch, step) => ({
-        labelled: await pack(order.batch(epoch, step).map(({ sample, index }) => source.sample(labelled, sample, source.geometry(epoch, index)))),
+      batch: async (epoch, step, { still } = {}) => ({
+        labelled: await pack(order.batch(epoch, step).map(({ sample, index }) => source.sample(labelled, sample, still ? IDENTITY_GEOMETRY : source.geometry(epoch, index)))),
       }),
     };
   }
@@ -180,11 +205,11 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
     stepsPerEpoch: capped(order.stepsPerEpoch),
     labelled,
     unlabelled,
-    async batch(epoch, step) {
+    async batch(epoch, step, { still = false } = {}) {
       const pairs = order.batch(epoch, step);
-      const supervised = pack(pairs.map((pair) => source.sample(labelled, pair.labelled, source.geometry(epoch, pair.index))));
+      const supervised = pack(pairs.map((pair) => source.sample(labelled, pair.labelled, still ? IDENTITY_GEOMETRY : source.geometry(epoch, pair.index))));
       if (!needsUnlabelled) return { labelled: await supervised };
-      const geometry = (index: number) => (config.RAW_INPUT ? IDENTITY_GEOMETRY : source.geometry(epoch, index, "unlabelled"));
+      const geometry = (index: number) => (still || config.RAW_INPUT ? IDENTITY_GEOMETRY : source.geometry(epoch, index, "unlabelled"));
       const easy = pack(pairs.map((pair) => source.sample(unlabelled, pair.unlabelled, geometry(pair.index))));
       return { labelled: await supervised, unlabelled: await easy };
     },

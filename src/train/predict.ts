@@ -2,17 +2,15 @@
 import { mkdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { decodeImage } from "../data/image.ts";
-import type { PersonRecord } from "../data/coco.ts";
 import { writeNpy } from "../data/npy.ts";
 import { DataError } from "../error.ts";
 import { rescore } from "../eval/nms.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
 import { networksOf } from "../models/network.ts";
-import { boxToCenterScale } from "../pose/box.ts";
 import type { Box } from "../pose/types.ts";
 import { drawOverlay } from "../viz/overlay.ts";
-import { networkSkeleton, SampleSource } from "./data.ts";
+import { networkSkeleton, personInBox, SampleSource } from "./data.ts";
 import { predictRecords } from "./evaluate.ts";
 import type { PredictRequest } from "./requests.ts";
 import { loadModel } from "./state.ts";
@@ -38,19 +36,7 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
   const { model, config } = await loadModel(gpu, { modelFile, config: loaded?.config, allowPartial, say: (line) => console.error(line) });
   const skeleton = networkSkeleton(config);
   const joints = skeleton.jointNames.length;
-  const records = wanted.map(
-    (box, i): PersonRecord => ({
-      imageId: 0,
-      annotationId: i,
-      imagePath: path,
-      imageSize: [image.width, image.height],
-      ...boxToCenterScale(box, config.MODEL.IMAGE_SIZE),
-      joints: new Float64Array(2 * joints),
-      visible: new Uint8Array(joints),
-      box,
-      score: 1,
-    }),
-  );
+  const records = wanted.map((box) => personInBox(path, { box, imageSize: [image.width, image.height], config }));
   // Of several networks their ensemble.
   const predictions = (await predictRecords(networksOf(model), { records, source: new SampleSource(config), config, keepHeatmaps: saveHeatmaps !== undefined })).at(-1) ?? [];
   await mkdir(out, { recursive: true });

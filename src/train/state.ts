@@ -79,6 +79,8 @@ export interface ModelRequest {
   readonly allowPartial: boolean;
   /** Takes the report of what fitted. */
   readonly say: (line: string) => void;
+  /** Statistics slots of the store, for passes in training mode (see StoreOptions). */
+  readonly slots?: number;
 }
 
 /** A model with the weights of a file, and its configuration. */
@@ -91,7 +93,7 @@ export interface LoadedModel {
  * Builds a model with the weights of a file.
  * @throws DataError where the file is damaged or does not fit; ConfigError for bare weights without a configuration.
  */
-export async function loadModel(gpu: Gpu, { modelFile, config: given, allowPartial, say }: ModelRequest): Promise<LoadedModel> {
+export async function loadModel(gpu: Gpu, { modelFile, config: given, allowPartial, say, slots }: ModelRequest): Promise<LoadedModel> {
   const bare = await isBareWeights(modelFile);
   if (bare && !given) {
     throw new ConfigError({ code: "cli/bad-argument", where: modelFile, message: "holds weights without a configuration", fix: "give the network's configuration: --cfg FILE [KEY=VALUE ...]" });
@@ -100,7 +102,7 @@ export async function loadModel(gpu: Gpu, { modelFile, config: given, allowParti
   const config = given ?? restoreConfig(checkpoint?.state.config ?? {}, modelFile);
   const model = buildModel(config);
   const { store } = model;
-  store.materialise(gpu, config.SEED, { gradients: false, values: allowPartial });
+  store.materialise(gpu, config.SEED, { gradients: false, values: allowPartial, ...(slots === undefined ? {} : { slots }) });
   // The weights of several networks for a single one: names decide, as for bare weights.
   const ofSeveral = model.networks.length === 1 && [...(checkpoint?.tensors.keys() ?? [])].some((name) => name.startsWith(`${MODEL}${networkPrefix(1)}`));
   if (!checkpoint || allowPartial || ofSeveral) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });

@@ -10,34 +10,47 @@ export interface Tile {
 
 export interface GridOptions {
   columns: number;
-  /** Tiles are fitted into squares of this side, px. */
+  /** Tiles are fitted into boxes whose longer side is this, px. */
   side?: number;
+  /** Width of the boxes by their height; squares where absent. */
+  aspect?: number;
+  /** Names of the rows, written to the left of them. */
+  rowNames?: readonly string[];
+  /** Names of the columns, written above them. */
+  columnNames?: readonly string[];
   title?: string;
 }
 
 const GAP = 8;
 const CAPTION = 20;
 const TITLE = 40;
+const NAME_SIZE = 14;
+/** Width of a letter by the size of the font, about. */
+const LETTER = 0.64;
 
-function text(content: string, { x, y, size, anchor }: { x: number; y: number; size: number; anchor: "start" | "middle" }): string {
+function text(content: string, { x, y, size, anchor }: { x: number; y: number; size: number; anchor: "end" | "middle" }): string {
   const safe = content.replace(/[<>&"]/g, (mark) => `&#${mark.charCodeAt(0)};`);
   return `<text x="${x}" y="${y}" font-family="${FONT_FAMILY}" font-size="${size}" text-anchor="${anchor}" fill="#222222">${safe}</text>`;
 }
 
 /** All tiles on a white page, as PNG bytes. */
-export async function drawGrid(tiles: readonly Tile[], { columns, side = 220, title }: GridOptions): Promise<Uint8Array> {
+export async function drawGrid(tiles: readonly Tile[], { columns, side = 220, aspect = 1, rowNames = [], columnNames = [], title }: GridOptions): Promise<Uint8Array> {
   const sharp = await sharpModule();
   const rows = Math.max(1, Math.ceil(tiles.length / columns));
   const captioned = tiles.some(({ caption }) => caption !== undefined);
-  const cellHeight = side + (captioned ? CAPTION : 0) + GAP;
-  const top = title ? TITLE : GAP;
-  const [width, height] = [columns * (side + GAP) + GAP, rows * cellHeight + top];
+  const [boxWidth, boxHeight] = [Math.round(side * Math.min(1, aspect)), Math.round(side / Math.max(1, aspect))];
+  const cellHeight = boxHeight + (captioned ? CAPTION : 0) + GAP;
+  const left = GAP + Math.ceil(Math.max(0, ...rowNames.map((name) => name.length + 1)) * LETTER * NAME_SIZE);
+  const top = (title ? TITLE : GAP) + (columnNames.length > 0 ? CAPTION : 0);
+  const [width, height] = [left + columns * (boxWidth + GAP), rows * cellHeight + top];
   const labels: string[] = title ? [text(title, { x: width / 2, y: 26, size: 17, anchor: "middle" })] : [];
+  columnNames.forEach((name, i) => labels.push(text(name, { x: left + i * (boxWidth + GAP) + boxWidth / 2, y: top - 7, size: NAME_SIZE, anchor: "middle" })));
+  rowNames.forEach((name, i) => labels.push(text(name, { x: left - GAP, y: top + i * cellHeight + boxHeight / 2 + 5, size: NAME_SIZE, anchor: "end" })));
   const pictures = await Promise.all(
     tiles.map(async ({ image, caption }, i) => {
-      const [x, y] = [GAP + (i % columns) * (side + GAP), top + Math.floor(i / columns) * cellHeight];
-      if (caption) labels.push(text(caption, { x: x + side / 2, y: y + side + 15, size: 13, anchor: "middle" }));
-      const input = await sharp(image).resize(side, side, { fit: "contain", background: "#ffffff" }).png().toBuffer();
+      const [x, y] = [left + (i % columns) * (boxWidth + GAP), top + Math.floor(i / columns) * cellHeight];
+      if (caption) labels.push(text(caption, { x: x + boxWidth / 2, y: y + boxHeight + 15, size: 13, anchor: "middle" }));
+      const input = await sharp(image).resize(boxWidth, boxHeight, { fit: "contain", background: "#ffffff" }).png().toBuffer();
       return { input, left: x, top: y };
     }),
   );

@@ -165,7 +165,7 @@ const COCO_PERSONS = 250_000;
 /** An annotation file of the size of COCO's train2017: polygons too, which nobody reads. */
 async function writeLargeAnnotations(path: string): Promise<void> {
   const random = new Random({ seed: 3, stream: 902 });
-  const polygon = Array.from({ length: 56 }, () => random.range(0, 640).toFixed(2)).join(",");
+  const polygon = Array.from({ length: 84 }, () => random.range(0, 640).toFixed(2)).join(",");
   const encoder = new TextEncoder();
   const images = Array.from({ length: COCO_PERSONS / 4 }, (_, i) => `{"license":3,"file_name":"${String(i).padStart(12, "0")}.jpg","coco_url":"http://images.cocodataset.org/train2017/${String(i).padStart(12, "0")}.jpg","height":480,"width":640,"date_captured":"2013-11-14 17:02:52","id":${i}}`);
   const chunks = [encoder.encode(`{"info":{"description":"as COCO 2017"},"licenses":[],"images":[${images.join(",")}],"annotations":[`)];

@@ -128,8 +128,8 @@ for (const [name, [folder, file]] of Object.entries(SAMPLES) as [keyof typeof SA
     if (!first) throw new Error("no person");
     const image = await decodeImage(first.imagePath);
     const keypoints = [...first.visible].flatMap((flag, j) => [first.joints[2 * j] as number, first.joints[2 * j + 1] as number, flag]);
-    const drawn = await drawOverlay(image, [{ keypoints, box: first.box }], { skeleton: JOINTS[name] });
-    const plain = await drawOverlay(image, [], { skeleton: JOINTS[name] });
+    const drawn = await drawOverlay(image, [{ keypoints, box: first.box }], { skeleton: JOINTS[name], minSide: 320 });
+    const plain = await drawOverlay(image, [], { skeleton: JOINTS[name], minSide: 320 });
     const kept = process.env["LIMBER_OVERLAYS"]; // a folder to look at them in
     if (kept) await writeFile(join(kept, `${folder}.png`), drawn);
     expect([...drawn.subarray(1, 4)]).toEqual([0x50, 0x4e, 0x47]);

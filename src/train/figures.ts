@@ -24,12 +24,28 @@ export interface ScoreRecord {
 /** Joints with a lower score are not drawn. */
 const MIN_SCORE = 0.2;
 
-/** Loss and score over the run; losses are means over stretches of the run, so that the line can be read. */
-export async function drawRunCurves(folder: string, { scores, scoreName, lossNames, stepsPerEpoch }: { scores: readonly ScoreRecord[]; scoreName: string; lossNames: readonly string[]; stepsPerEpoch: number }): Promise<string> {
+/** What the curves of a run are drawn from. */
+export interface CurveFacts {
+  scores: readonly ScoreRecord[];
+  scoreName: string;
+  lossNames: readonly string[];
+  /** Those of peaks are drawn, if there are any. */
+  watchNames: readonly string[];
+  stepsPerEpoch: number;
+}
+
+/** Colours of peaks: labelled, teacher's, flat maps; of each network in a shade of its own. */
+const PEAK_COLORS: Readonly<Record<string, readonly string[]>> = { labelled_peak: ["#009e73", "#7fcdb6"], teacher_peak: ["#0072b2", "#8cbfe0"], teacher_flat: ["#d55e00", "#efb58c"] };
+
+/**
+ * curves.png: losses and score over the run; peaks.png, of a run with a teacher: how high heatmaps peak on labelled and on unlabelled
+ * images, and how many of the latter are next to empty. Numbers of steps are means over stretches of the run, so that lines can be
+ * read. Returns the paths.
+ */
+export async function drawRunCurves(folder: string, { scores, scoreName, lossNames, watchNames, stepsPerEpoch }: CurveFacts): Promise<string[]> {
   const records = await readStepLog(join(folder, "steps.jsonl"));
   const stretch = Math.max(1, Math.ceil(records.length / 150));
-  const path = join(folder, "curves.png");
-  const losses = lossNames.map((name) => ({
+  const curve = (name: string) => ({
     name,
     points: Array.from({ length: Math.floor(records.length / stretch) }, (_, i): [number, number] => {
       const part = records.slice(i * stretch, (i + 1) * stretch);
@@ -37,10 +53,16 @@ export async function drawRunCurves(folder: string, { scores, scoreName, lossNam
       return [(part.at(-1)?.step ?? 0) / stepsPerEpoch, mean];
     }),
     symbols: false,
-  }));
+  });
+  const path = join(folder, "curves.png");
   const score = { name: scoreName, axis: 1 as const, points: scores.map(({ epoch, score: value }): [number, number] => [epoch, value]), symbols: true };
-  await drawCurves({ title: "Training", xLabel: "epoch", yLabels: ["loss", scoreName], series: [...losses, score], logY: true }, path);
-  return path;
+  await drawCurves({ title: "Training", xLabel: "epoch", yLabels: ["loss", scoreName], series: [...lossNames.map(curve), score], logY: true }, path);
+  const peaks = watchNames.filter((name) => Object.keys(PEAK_COLORS).some((kind) => name.startsWith(kind)));
+  if (peaks.length === 0) return [path];
+  const colors = peaks.map((name) => PEAK_COLORS[name.replace(/_\d+$/, "")]?.[name.endsWith("_2") ? 1 : 0] as string);
+  const named = peaks.map((name) => ({ ...curve(name), name: name.replaceAll("_", " ") }));
+  await drawCurves({ title: "Peaks of heatmaps", xLabel: "epoch", yLabels: ["mean peak, share of flat maps"], series: named, colors, yRange: [0, 1] }, join(folder, "peaks.png"));
+  return [path, join(folder, "peaks.png")];
 }
 
 /** Predicted skeletons over the first validation images. */

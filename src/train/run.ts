@@ -17,6 +17,7 @@ import { EVALUATION } from "../nn/layers.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
 import { requireAvailable } from "./availability.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { CollapseWatch } from "./collapse.ts";
 import { debugModes, StepDebugger } from "./debug.ts";
 import { labelledJoints, openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
 import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
@@ -133,6 +134,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   });
   const began = performance.now();
   let latestLosses: Record<string, number> = {};
+  const collapse = new CollapseWatch();
+  const shown = [...method.lossNames, "accuracy"];
 
   const drainLosses = async () => {
     const rows = await losses.read();
@@ -142,6 +145,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       const numbers = { lr: learningRateAt(config, at), ...row.losses };
       steps.write({ step: row.step, epoch: at + 1, ...numbers });
       board.scalars(row.step, numbers);
+      const warning = collapse.see(row.losses);
+      if (warning) say(`warning   step ${row.step}: ${warning}`);
     }
     steps.flush();
     board.flush();
@@ -212,7 +217,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         await previous?.();
         previous = finished;
         if (losses.full || step % config.PRINT_FREQ === 0 || stepInEpoch === stepsPerEpoch) await drainLosses();
-        log.advance(stepInEpoch, { ...latestLosses, lr: learningRate });
+        log.advance(stepInEpoch, { ...Object.fromEntries(shown.flatMap((name) => (latestLosses[name] === undefined ? [] : [[name, latestLosses[name]]]))), lr: learningRate });
         const due = TRAIN.CHECKPOINT_STEPS > 0 && step % TRAIN.CHECKPOINT_STEPS === 0 && stepInEpoch < stepsPerEpoch;
         if (due || (stop.aborted && stepInEpoch < stepsPerEpoch)) await save("latest", { epoch, stepInEpoch });
         if (stop.aborted && stepInEpoch < stepsPerEpoch) return "stopped";
@@ -263,7 +268,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const { rows, primaryName } = evaluation;
     if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation, set: test });
     await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
-    await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, stepsPerEpoch });
+    const curves = await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, watchNames: method.watchNames, stepsPerEpoch });
     await writeOriginalWeights(join(folder, "final_state.pth.tar"), { store, config });
     const seconds = (performance.now() - began) / 1000;
     const { host } = runner;
@@ -279,6 +284,6 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const recording = runner.recording;
     if (recording) say(`memory    ${(gpu.memory.bytes / 2 ** 20).toFixed(0)} MiB on the device; a step's tensors share ${(recording.plannedBytes / 2 ** 20).toFixed(0)} MiB (${(recording.plan.unsharedBytes / 2 ** 20).toFixed(0)} without reuse)`);
     if (source.corrupt.size > 0) say(`passed over ${source.corrupt.size} images that could not be decoded`);
-    say(`figures   ${["curves.png", "predictions.png", "views.png"].map((name) => join(folder, name)).join("  ")}`);
+    say(`figures   ${[...curves, ...["predictions.png", "views.png"].map((name) => join(folder, name))].join("  ")}`);
   }
 }

@@ -21,14 +21,19 @@ test("normalised inputs come back as the bytes they were, RGB and BGR", () => {
 });
 
 test("a run's curves are drawn from its step log", async () => {
-  const lines = Array.from({ length: 400 }, (_, i) => JSON.stringify({ step: i + 1, epoch: 1, loss_pose: 1 / (i + 1), loss_cons: i === 7 ? "NaN" : 0.5 }));
+  const lines = Array.from({ length: 400 }, (_, i) => JSON.stringify({ step: i + 1, epoch: 1, loss_pose: 1 / (i + 1), loss_cons: i === 7 ? "NaN" : 0.5, accuracy: 0.5, labelled_peak: i / 500, teacher_peak: 0.2, teacher_flat: 0.1 }));
   writeFileSync(join(folder, "steps.jsonl"), `${lines.join("\n")}\n`);
   const scores = [{ epoch: 1, score: 0.1, figures: { AP: 0.1 } }, { epoch: 2, score: 0.4, figures: { AP: 0.4 } }];
-  const path = await drawRunCurves(folder, { scores, scoreName: "AP", lossNames: ["loss_pose", "loss_cons"], stepsPerEpoch: 200 });
-  const picture = await pictureOf(readFileSync(path));
+  const facts = { scores, scoreName: "AP", lossNames: ["loss_pose", "loss_cons"], stepsPerEpoch: 200 };
+  expect(await drawRunCurves(folder, { ...facts, watchNames: ["accuracy"] })).toEqual([join(folder, "curves.png")]);
+  const paths = await drawRunCurves(folder, { ...facts, watchNames: ["accuracy", "labelled_peak", "teacher_peak", "teacher_flat"] });
+  expect(paths).toEqual(["curves.png", "peaks.png"].map((name) => join(folder, name)));
   const plot = { x: 170, y: 170, width: 1180, height: 550 };
-  for (const color of [[0x00, 0x72, 0xb2], [0xd5, 0x5e, 0x00], [0x00, 0x9e, 0x73]] as const) {
-    expect(picture.count((other) => colorDistance(color, other) < 12, plot), String(color)).toBeGreaterThan(200);
+  for (const path of paths) {
+    const picture = await pictureOf(readFileSync(path));
+    for (const color of [[0x00, 0x72, 0xb2], [0xd5, 0x5e, 0x00], [0x00, 0x9e, 0x73]] as const) {
+      expect(picture.count((other) => colorDistance(color, other) < 12, plot), `${path} ${color}`).toBeGreaterThan(200);
+    }
   }
 });
 

@@ -34,11 +34,11 @@ async function expectPicture(path: string): Promise<void> {
 test("a run leaves checkpoints, losses, scores, results and figures, and nothing unfinished", async () => {
   const files = readdirSync(whole).map((name) => name.replace(/_[\d-]{16}_/, "_<minute>_"));
   const tensors = ["latest", "best"].map((name): string => readJson(join(whole, `${name}.json`)).tensors.file);
-  const named = ["best.json", "config.yaml", "curves.png", "keypoints_results.json", "latest.json", "tensorboard", "tiny_<minute>_train.log", "predictions.png", "results.json", "scores.json", "steps.jsonl", "train.log", "views.png"];
+  const named = ["best.json", "config.yaml", "curves.png", "keypoints_results.json", "latest.json", "peaks.png", "tensorboard", "tiny_<minute>_train.log", "predictions.png", "results.json", "scores.json", "steps.jsonl", "train.log", "views.png"];
   const originals = ["all_preds.npy", "checkpoint.pth.tar", "final_state.pth.tar", "model_best.pth.tar", "results"];
   expect(files.toSorted()).toEqual([...named, ...originals, ...tensors].toSorted()); // of the older checkpoints nothing is left
   expect(unfinishedFiles(project.folder)).toEqual([]);
-  for (const name of ["curves.png", "predictions.png", "views.png"]) await expectPicture(join(whole, name));
+  for (const name of ["curves.png", "peaks.png", "predictions.png", "views.png"]) await expectPicture(join(whole, name));
 
   const [latest, best] = await Promise.all(tensors.map((name) => openSafetensors(join(whole, name))));
   const names = (file: typeof latest) => [...(file?.entries.keys() ?? [])];

@@ -1,6 +1,6 @@
 """What `bun run bench data` stands beside: OpenCV's decoding and warping, pycocotools' evaluation.
 
-Called by it as   python3 data_peer.py crops FOLDER ROUNDS   and   python3 data_peer.py score TRUTH RESULTS
+Called by it as   python3 data_peer.py crops FOLDER REPEATS ROUNDS   and   python3 data_peer.py score TRUTH RESULTS
 Prints one JSON object. Needs opencv-python for the first, pycocotools for the second.
 """
 import contextlib
@@ -12,13 +12,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 
-def crops(folder, rounds):
-    """Images a second, decoded and warped to 192x256 by as many threads as there are cores; the best of several rounds."""
+def crops(folder, repeats, rounds):
+    """Images a second, decoded and warped to 192x256 by as many threads as there are cores; the best of several rounds of all files repeated."""
     import cv2
     import numpy as np
 
     cv2.setNumThreads(1)
-    paths = sorted(os.path.join(folder, name) for name in os.listdir(folder))
+    paths = sorted(os.path.join(folder, name) for name in os.listdir(folder)) * repeats
     map_ = np.array([[0.4, 0, -32], [0, 0.4, 32]])
 
     def one(path):
@@ -53,4 +53,4 @@ def score(truth_file, results_file):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    print(json.dumps(crops(arguments[0], int(arguments[1])) if command == "crops" else score(*arguments)))
+    print(json.dumps(crops(arguments[0], int(arguments[1]), int(arguments[2])) if command == "crops" else score(*arguments)))

@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   train: () => import("./train.ts"),
   valid: () => import("./valid.ts"),
   predict: () => import("./predict.ts"),
+  visualize: () => import("./visualize.ts"),
   convert: () => import("./convert.ts"),
   inspect: () => import("./inspect.ts"),
   bench: () => import("./bench.ts"),
@@ -42,6 +43,6 @@ export async function runProgramLine(args: readonly string[]): Promise<number> {
 
 async function overview(): Promise<string> {
   const commands = await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).command));
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`);
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`);
   return `Usage: bun run <command> [arguments]\n\n${lines.join("\n")}\n\nbun run <command> --help tells more.`;
 }

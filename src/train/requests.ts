@@ -45,3 +45,17 @@ export interface PredictRequest {
   /** Where to write the heatmaps [persons, h, w, joints], if anywhere. */
   readonly saveHeatmaps: string | undefined;
 }
+
+/** Figures of augmentations or heatmaps. */
+export interface VisualizeRequest {
+  readonly kind: "augs" | "heatmaps";
+  readonly loaded: LoadedConfig;
+  /** Weights, as for validation; undefined: random ones. */
+  readonly modelFile: string | undefined;
+  /** A folder of images in place of the configuration's data set. */
+  readonly images: string | undefined;
+  /** Folder for the figures. */
+  readonly out: string;
+  /** Samples to show. */
+  readonly count: number | undefined;
+}

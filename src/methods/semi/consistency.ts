@@ -77,6 +77,14 @@ export interface ConsistencyFacts extends Omit<CropBatchFacts, "joints"> {
   separate?: boolean;
 }
 
+/** The unlabelled images of a step on their way to the views of the first network; all are [batch, h, w, 3], normalised. */
+export interface UnfoldedViews {
+  /** The loader's view behind the second affine alone. */
+  warped: Float32Array;
+  /** Of each view its name and chain, the images behind each step of it, and those behind the affine that follows. */
+  views: readonly { name: string; chain: readonly AugmentStep[]; steps: readonly Float32Array[]; end: Float32Array }[];
+}
+
 /** One launch of a network with gradient: `groups` batches behind one another, statistics slots from `slot` on. */
 interface Pass {
   images: Tensor;
@@ -521,22 +529,58 @@ export class ConsistencyTraining implements TrainingMethod {
     return this.#slotOrder(this.#stage(mode)).length;
   }
 
+  /** Reads the unlabelled crops of the prepared step, the loader's view. */
+  async readEasy(): Promise<Float32Array> {
+    const [easy] = await this.#readOut(() => [this.#easyView()]);
+    return easy as Float32Array;
+  }
+
+  /** Makes the views of the first network step by step, without changing anything. Errors: where the method has no views. */
+  async unfold(mode = ""): Promise<UnfoldedViews> {
+    const stage = this.#stage(mode);
+    if (!stage) throw new Error("supervised training has no views");
+    const { batch, size: [width, height] } = this.#facts;
+    const [warped, ...rest] = await this.#readOut(() => {
+      const { easy, lessons } = this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) });
+      const { peaks } = lessons[0] as Lesson;
+      const hard = (chain: readonly AugmentStep[], lane: number) => {
+        const view = emptyTensor(this.#gpu, [batch, height, width, 3], { label: "view", dtype: this.#dtype });
+        this.#drawHard(view.range, { easy, chain, peaks, lane });
+        return view;
+      };
+      // What a step draws depends on its place in the chain, not on what follows.
+      const steps = stage.views.flatMap((chain, view) => chain.map((_, k) => this.#augment(easy, { chain: chain.slice(0, k + 1), peaks, lane: view + 1 })));
+      return [hard([], 0), ...stage.views.map((chain, view) => hard(chain, view + 1)), ...steps];
+    });
+    const ends = rest.splice(0, stage.views.length);
+    const views = stage.views.map((chain, view) => ({ name: stage.viewNames[view] as string, chain, steps: rest.splice(0, chain.length), end: ends[view] as Float32Array }));
+    return { warped: warped as Float32Array, views };
+  }
+
+  /** Runs work without gradient and reads the tensors it returns; all other memory goes back. */
+  async #readOut(work: () => readonly Tensor[]): Promise<Float32Array[]> {
+    const tensors = this.#gpu.scope((keep) => {
+      const made = withoutGradient(work);
+      for (const { range } of made) keep(range);
+      return made;
+    });
+    const values = await Promise.all(tensors.map((tensor) => tensor.toArray()));
+    for (const { range } of tensors) this.#gpu.free(range);
+    return values;
+  }
+
   async inspect(mode = ""): Promise<Inspection> {
-    const gpu = this.#gpu;
     const stage = this.#stage(mode);
     const { network } = this.#model.networks[0];
-    const kept = gpu.scope((keep) => {
-      const passes = this.#passes(0, stage, stage ? this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) }) : undefined).map(({ images, labels, groups, slot }) => {
-        const predictions = withoutGradient(() => network.forward(images, { training: true, groups, slot }));
-        return { images, targets: labels().targets, predictions };
+    const read = await this.#readOut(() => {
+      const passes = this.#passes(0, stage, stage ? this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) }) : undefined);
+      return passes.flatMap(({ images, labels, groups, slot }) => {
+        const predictions = network.forward(images, { training: true, groups, slot });
+        return [images, labels().targets, predictions];
       });
-      for (const { images, targets, predictions } of passes) for (const { range } of [images, targets, predictions]) keep(range);
-      return passes;
     });
-    const read = async (part: "images" | "targets" | "predictions") => joined(await Promise.all(kept.map((pass) => pass[part].toArray())));
-    const [images, targets, predictions] = await Promise.all([read("images"), read("targets"), read("predictions")]);
-    for (const pass of kept) for (const { range } of [pass.images, pass.targets, pass.predictions]) gpu.free(range);
-    return { slices: ["labelled", ...(stage?.viewNames ?? [])], images, targets, predictions, batch: this.#facts.batch };
+    const part = (place: number) => joined(read.filter((_, i) => i % 3 === place));
+    return { slices: ["labelled", ...(stage?.viewNames ?? [])], images: part(0), targets: part(1), predictions: part(2), batch: this.#facts.batch };
   }
 }
 

@@ -54,7 +54,7 @@ export async function readStateDict(store: ParameterStore): Promise<Map<string, 
 }
 
 /** Bytes that wait on the host for the device before the next tensor is read. */
-const STAGED_BYTES = 16 * 2 ** 20;
+const STAGED_BYTES = 8 * 2 ** 20;
 
 /**
  * Loads the named parameters and running statistics, reading each when its turn comes; all others stay as they are.
@@ -82,6 +82,7 @@ export async function streamStateDict(store: ParameterStore, names: Iterable<str
     staged += tensor.data.byteLength;
     if (staged < STAGED_BYTES) continue;
     await gpu.fence();
+    Bun.gc(true); // the engine does not hurry for the bytes of files: they would pile up to the size of the whole
     staged = 0;
   }
 }

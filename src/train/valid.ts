@@ -22,7 +22,7 @@ async function loadNetworks(gpu: Gpu, { loaded: { config }, modelFiles, allowPar
     if (!ensemble || model.networks.length > 1) continue;
     for (let number = 2; number <= (await networksIn(modelFile)); number++) {
       const { store, networks: more } = buildModel(config);
-      store.materialise(gpu, config.SEED, { gradients: false, values: allowPartial });
+      store.materialise(gpu, config.SEED, { slots: 1, gradients: false, values: allowPartial });
       await loadWeights(store, modelFile, { need: allowPartial ? "some" : "all", say: (line) => say(`net ${number}: ${line}`), number });
       networks.push(more[0].network);
     }

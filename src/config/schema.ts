@@ -191,6 +191,11 @@ const testing = section({
     "shift",
     "how a peak is placed below the pixel: shift as POST_PROCESS says, dark by a second-order expansion of the blurred heatmap",
   ),
+  SCALES: key(
+    v.pipe(v.array(aboveZero), v.minLength(1)),
+    [1],
+    "crops of these sizes, as factors of the usual one; of several, every joint is voted on among their predictions (ASDA)",
+  ),
   SHIFT_HEATMAP: key(
     v.boolean(),
     true,

@@ -4,12 +4,12 @@ import { withoutGradient } from "../autograd/op.ts";
 import type { ResolvedConfig } from "../config/config.ts";
 import type { PersonRecord } from "../data/coco.ts";
 import { BatchLoader } from "../data/loader.ts";
-import type { CropSample } from "../data/sample.ts";
+import { type CropSample, IDENTITY_GEOMETRY } from "../data/sample.ts";
 import type { Dataset } from "../data/datasets.ts";
 import { type DatasetScores, scoreDataset } from "../eval/dataset_score.ts";
 import { mergeFlipped } from "../eval/flip.ts";
 import type { PredictedPerson } from "../eval/results.ts";
-import { averageMaps } from "../eval/voting.ts";
+import { averageMaps, voteJoints } from "../eval/voting.ts";
 import { mirror } from "../kernels/elementwise.ts";
 import type { PoseNetwork } from "../models/network.ts";
 import { EVALUATION } from "../nn/layers.ts";
@@ -31,11 +31,23 @@ export interface PredictOptions {
   shift: boolean;
   /** DARK in place of the shift. */
   dark: boolean;
+  /** Factors of the crops' sizes; of several, joints are voted on. */
+  scales: readonly number[];
 }
 
 /** How the TEST section of a configuration wants heatmaps read. */
 export function predictOptions({ TEST }: Pick<ResolvedConfig, "TEST">): PredictOptions {
-  return { flipTest: TEST.FLIP_TEST, shiftMirrored: TEST.SHIFT_HEATMAP, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark" };
+  return { flipTest: TEST.FLIP_TEST, shiftMirrored: TEST.SHIFT_HEATMAP, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark", scales: TEST.SCALES };
+}
+
+/** One prediction per person out of those of several scales; heatmaps are the first scale's. */
+function voted([first = [], ...others]: readonly (readonly Prediction[])[]): Prediction[] {
+  if (others.length === 0) return [...first];
+  return first.map((prediction, n) => {
+    const candidates = [prediction, ...others.flatMap((list) => list[n] ?? [])];
+    const { center, scale } = prediction.record;
+    return { ...prediction, center, scale, keypoints: voteJoints(candidates.map(({ keypoints }) => keypoints)) };
+  });
 }
 
 /** What is predicted, and how. */
@@ -67,8 +79,10 @@ export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNet
   const { joints } = networks[0];
   const total = Math.ceil(records.length / batch);
   const loader = new BatchLoader(
-    async (position): Promise<CropSample[]> =>
-      Promise.all(records.slice(position * batch, (position + 1) * batch).map((_, i) => source.sample(records, position * batch + i))),
+    async (position): Promise<CropSample[][]> => {
+      const places = records.slice(position * batch, (position + 1) * batch).map((_, i) => position * batch + i);
+      return Promise.all(options.scales.map((scale) => Promise.all(places.map((at) => source.sample(records, at, { ...IDENTITY_GEOMETRY, scale })))));
+    },
     { depth: config.WORKERS, begin: 0, end: total },
   );
   const forward = (network: PoseNetwork, mirrored: boolean) =>
@@ -120,13 +134,18 @@ export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNet
   };
   const predictions: Prediction[][] = Array.from({ length: networks.length > 1 ? networks.length + 1 : 1 }, () => []);
   for (let position = 0; ; position++) {
-    const samples = await loader.next();
-    if (!samples) break;
-    crops.write(packCrops(samples, facts));
-    const maps: Float32Array[] = [];
-    for (const network of networks) maps.push(await mapsOf(network));
-    if (networks.length > 1) maps.push(averageMaps(maps.slice(0, ensembleSize(config, networks.length))));
-    maps.forEach((values, i) => predictions[i]?.push(...decode(values, samples)));
+    const sized = await loader.next();
+    if (!sized) break;
+    /** Per scale: the predictions of every network, and of their ensemble. */
+    const found: Prediction[][][] = [];
+    for (const samples of sized) {
+      crops.write(packCrops(samples, facts));
+      const maps: Float32Array[] = [];
+      for (const network of networks) maps.push(await mapsOf(network));
+      if (networks.length > 1) maps.push(averageMaps(maps.slice(0, ensembleSize(config, networks.length))));
+      found.push(maps.map((values) => decode(values, samples)));
+    }
+    predictions.forEach((list, i) => list.push(...voted(found.map((scale) => scale[i] ?? []))));
     progress?.(position + 1, total);
   }
   crops.free();

@@ -73,6 +73,16 @@ test("a single network is taken of the pair's weights, with --ensemble both; one
   expect(refused.errors).toContain("one network is no ensemble");
 });
 
+test("several sizes of crops are voted on; one size twice is that size", async () => {
+  const results = () => readFileSync(join(folder, "valid_keypoints_results_1.json"), "utf8");
+  expect((await valid()).code).toBe(0);
+  const once = results();
+  expect((await valid("TEST.SCALES=[1, 1]")).code).toBe(0);
+  expect(results()).toBe(once);
+  expect((await valid("TEST.SCALES=[1, 1.1]")).code).toBe(0);
+  expect(results()).not.toBe(once);
+});
+
 test("flags stand for keys: detected boxes, flip test without the shift, DARK; results files may be left out", async () => {
   const truth = await readCocoGroundTruth(cocoPlace(join(project.folder, "data"), "val").annotations);
   const boxes = truth.annotations.map(({ imageId, bbox }) => ({ image_id: imageId, category_id: 1, bbox, score: 0.5 }));

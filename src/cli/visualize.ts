@@ -16,7 +16,7 @@ export const command = defineCommand({
     "model-file": { type: "text", hint: "FILE", description: "Weights (checkpoint, .pth, .pth.tar, .safetensors); otherwise TEST.MODEL_FILE, otherwise random ones" },
     images: { type: "text", hint: "FOLDER", description: "Images of one person each, in place of the configuration's unlabelled set" },
     out: { type: "text", hint: "DIR", description: "Folder for the figures; otherwise figures in the run's folder" },
-    count: { type: "text", hint: "N", description: "Samples to show: 8 of augs, 4 of heatmaps where absent" },
+    count: { type: "text", hint: "N", description: "Samples to show: 8 of augs, 3 of heatmaps where absent" },
     ...SETTINGS,
   },
   rest: { name: "augs|heatmaps [KEY=VALUE]", description: "What to draw, then overrides, for example AUG_SIZE_SCALE=0.25" },

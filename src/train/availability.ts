@@ -1,6 +1,5 @@
 /** Values of the configuration that no code reads yet: refused by name instead of being ignored. */
 import type { ResolvedConfig } from "../config/config.ts";
-import { isSupervised } from "../config/method_checks.ts";
 import { ConfigError } from "../error.ts";
 
 /** Errors: ConfigError naming the key. */
@@ -9,6 +8,4 @@ export function requireAvailable(config: ResolvedConfig): void {
     throw new ConfigError({ code: "config/not-available", message: `${key} is not available with ${config.MODEL.NAME}`, fix: "leave it at its default" });
   };
   if (config.MODEL.NAME === "pose_sspcm" && config.SSPCM.FEATURE_ATTACK) refuse("SSPCM.FEATURE_ATTACK");
-  if (isSupervised(config)) return;
-  if (config.DEBUG.DEBUG) refuse("DEBUG.DEBUG");
 }

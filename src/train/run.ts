@@ -19,6 +19,7 @@ import { requireAvailable } from "./availability.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { CollapseWatch } from "./collapse.ts";
 import { debugModes, StepDebugger } from "./debug.ts";
+import { gridsDue, writeTrainingGrids, writeValidationGrids } from "./debug_grids.ts";
 import { labelledJoints, openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
 import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
 import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
@@ -173,6 +174,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   let evaluation: Evaluation | undefined;
   const validate = async (finished: number) => {
     evaluation = await evaluateNetworks(networksOf(model), { set: test, source, config });
+    await writeValidationGrids(folder, networksOf(model), { set: test, source, config });
     await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
     const { primary, primaryName } = evaluation;
     if (scores.at(-1)?.epoch === finished) scores.pop(); // a finished run that was resumed
@@ -204,6 +206,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         const place = { epoch, stepInEpoch, step };
         const mode = method.mode(place);
         method.prepare(batch, place);
+        if (gridsDue(config, stepInEpoch)) await writeTrainingGrids(folder, { inspection: await method.inspect(mode), labelled: batch.labelled, stepInEpoch, config });
         optimiser.prepare(learningRate);
         losses.prepare(step + 1);
         const run = () => runner.run(method.generation, mode);

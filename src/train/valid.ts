@@ -6,6 +6,7 @@ import { type Gpu, openDevice } from "../gpu/device.ts";
 import { buildModel, modelTitle, networkName } from "../models/build.ts";
 import { networksOf, type PoseNetwork } from "../models/network.ts";
 import { prepareData, readSet, SampleSource, type Say } from "./data.ts";
+import { writeValidationGrids } from "./debug_grids.ts";
 import { evaluateNetworks } from "./evaluate.ts";
 import { logName, renderTable, RunLog } from "./log.ts";
 import { scoreTable, writeReport } from "./report.ts";
@@ -49,6 +50,7 @@ export async function runValidation(request: ValidRequest): Promise<void> {
   await log.begin("validation", Math.ceil(set.records.length / Math.min(config.TEST.BATCH_SIZE, set.records.length)));
   const evaluation = await evaluateNetworks([first, ...more], { set, source, config, progress: (done) => log.advance(done, {}) });
   log.end();
+  await writeValidationGrids(folder, [first, ...more], { set, source, config });
   const [label, tableTitle] = [networkName(config), modelTitle(config)];
   const figures = await writeReport(folder, { evaluation, set, network: source.skeleton, label, modelFiles, setName: config.DATASET.TEST_SET, tableTitle, saveResults: config.TEST.SAVE_RESULT });
   const { head, rows } = scoreTable(evaluation, { label, title: tableTitle });

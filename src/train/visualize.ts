@@ -28,11 +28,15 @@ import type { VisualizeRequest } from "./requests.ts";
 import { loadModel } from "./state.ts";
 
 /** Samples that are shown where the user does not say. */
-const SAMPLES = { augs: 8, heatmaps: 4 } as const;
+const SAMPLES = { augs: 8, heatmaps: 3 } as const;
+/** Samples of a batch at least: heatmaps of fewer would hang on the statistics of a handful of images. */
+const LEAST_BATCH = 8;
 /** Longer sides of tiles, px. */
 const SIDES = { augs: 150, heatmaps: 170 } as const;
 /** Views of plot_MultiHeats.py, where the configuration turns none on. */
 const SCRIPT_VIEWS = { USE_JointCutout_AUG: true, USE_JointCutMix_AUG: true, USE_JointCutMix_CutOut_AUG: true, USE_JointCutout_CutMix_AUG: true } as const;
+/** In the place of the teacher's difference to itself. */
+const BLANK: DecodedImage = { pixels: Uint8Array.of(255, 255, 255), width: 1, height: 1 };
 const IMAGE_NAME = /\.(jpe?g|png)$/i;
 
 /** Draws the figures of a request; prints their paths. Errors of the user's making are LimberErrors. */
@@ -62,7 +66,7 @@ function figureConfig(config: ResolvedConfig, { kind, count }: { kind: Visualize
     ...config,
     ...(kind === "heatmaps" && none ? SCRIPT_VIEWS : {}),
     MODEL: { ...MODEL, NAME: "pose_cons", BACKBONE },
-    TRAIN: { ...TRAIN, BATCH_SIZE: Math.min(count, TRAIN.BATCH_SIZE) },
+    TRAIN: { ...TRAIN, BATCH_SIZE: Math.min(Math.max(count, LEAST_BATCH), TRAIN.BATCH_SIZE) },
     MULTI_AUGS: kind === "heatmaps" || ((config.MULTI_AUGS || config.REPEAT_AUG) && !none),
     REPEAT_AUG: false,
     HEAT_FUSION: false,
@@ -152,7 +156,7 @@ async function eachStep({ config, data, method, count }: FigureFacts, draw: (sam
   const [width, height] = MODEL.IMAGE_SIZE;
   const pixels = 3 * width * height;
   const size = TRAIN.BATCH_SIZE;
-  const steps = Math.ceil(Math.min(count, size * data.stepsPerEpoch) / size);
+  const steps = Math.min(data.stepsPerEpoch, Math.ceil(count / size));
   for (let step = 0; step < steps; step++) {
     const place = { epoch: 0, stepInEpoch: step, step };
     method.prepare(await data.batch(0, step, { still: true }), place);
@@ -241,7 +245,7 @@ async function drawMultiHeats(facts: FigureFacts): Promise<string[]> {
         if (i > 0) await write(`${column}_kpsDiff`, greyImage(differences[i - 1] as Uint8Array, HEATMAP_SIZE));
       }
       const coloured = (bytes: readonly Uint8Array[]) => bytes.map((own) => colorMap(own, HEATMAP_SIZE));
-      rows.push({ name: "image", images: pictures }, { name: "heatmaps", images: coloured([taught, ...students]) }, { name: "difference", images: coloured([new Uint8Array(taught.length), ...differences]) });
+      rows.push({ name: "image", images: pictures }, { name: "mean heatmap", images: coloured([taught, ...students]) }, { name: "difference", images: [BLANK, ...coloured(differences)] });
     }
   });
   return [await compose(rows, { facts, path: join(out, `${title}_MA.png`), title: "The teacher's heatmaps (A60) and the students'", side: SIDES.heatmaps, columns }), ...paths];

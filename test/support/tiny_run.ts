@@ -110,7 +110,7 @@ export class TinyProject {
 
   /** Folder that a run of tiny.yaml writes to. */
   runFolder(output: string, rest: readonly string[] = []): string {
-    const method = rest.includes("MODEL.NAME=pose_resnet") ? "pose_resnet" : "pose_cons";
+    const method = rest.find((key) => key.startsWith("MODEL.NAME="))?.slice("MODEL.NAME=".length) ?? "pose_cons";
     return join(this.folder, output, "mix_coco_coco", `${method}_8`, "tiny");
   }
 

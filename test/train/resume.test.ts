@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Random } from "../../src/random.ts";
 import { readJson, tensorHash, TinyProject, unfinishedFiles } from "../support/tiny_run.ts";
 
 setDefaultTimeout(120_000);
@@ -13,8 +14,9 @@ beforeAll(() => project.trained("whole"));
 
 /** Everything that a continued run must have in common with one that was never stopped, to the byte. */
 function bytesOf(folder: string): Record<string, string> {
-  const text = (name: string) => readFileSync(join(folder, name), "utf8");
-  return { tensors: tensorHash(folder), ...Object.fromEntries(["steps.jsonl", "scores.json", "results.json", "keypoints_results.json"].map((name) => [name, text(name)])) };
+  const names = readdirSync(folder).filter((name) => /^(steps\.jsonl|scores\.json|(keypoints_)?results(_\w+)?\.json)$/.test(name));
+  expect(names.length).toBeGreaterThanOrEqual(4);
+  return { tensors: tensorHash(folder), ...Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), "utf8")])) };
 }
 
 const stepOf = (folder: string): number => readJson(join(folder, "latest.json")).state.step;
@@ -52,6 +54,33 @@ test("supervised: 10 steps, kill -9 and the rest equal 20 steps, byte for byte",
   expect(await kill("supervised_killed", 10, SUPERVISED)).toBeWithin(10, 20);
   expect(bytesOf(await resume("supervised_killed", SUPERVISED))).toEqual(bytesOf(reference));
 });
+
+/** Times that a run is killed at a random moment; LIMBER_KILLS=10 for a nightly one. */
+const KILLS = Number(process.env["LIMBER_KILLS"] ?? 3);
+const VIEWS = ["MULTI_AUGS=true", "USE_JointCutout_AUG=false", "USE_JointCutMix_CutOut_AUG=true", "USE_JointCutout_CutMix_AUG=true"];
+
+for (const [name, keys] of Object.entries({
+  pose_dual: ["MODEL.NAME=pose_dual", ...VIEWS],
+  pose_sspcm: ["MODEL.NAME=pose_sspcm", "SSPCM.CORRECTION_WARMUP_EPOCH=0"],
+})) {
+  test(`${name}, killed at ${KILLS} random moments, ends with the same bytes as without`, async () => {
+    const rest = [...keys, "TRAIN.END_EPOCH=4", "TRAIN.CHECKPOINT_STEPS=2"];
+    const reference = await project.trained(`${name}_whole`, ...rest);
+    const random = new Random({ seed: Date.now(), stream: 940 });
+    const moments: number[] = [];
+    for (let kills = 0; kills < KILLS; kills++) {
+      const { child, outcome } = project.start(["train", "--cfg", "tiny.yaml", `OUTPUT_DIR=${name}_killed`, "--resume", ...rest]);
+      moments.push(random.range(500, 2500));
+      await Promise.race([Bun.sleep(moments.at(-1) as number), child.exited]);
+      child.kill("SIGKILL");
+      const { code, errors } = await outcome;
+      if (code !== null && code !== 0) throw new Error(`after ${moments.join(", ")} ms: ${errors}`);
+    }
+    const folder = await project.trained(`${name}_killed`, "--resume", ...rest);
+    expect(bytesOf(folder), `killed after ${moments.map((ms) => ms.toFixed(0)).join(", ")} ms`).toEqual(bytesOf(reference));
+    expect(unfinishedFiles(folder)).toEqual([]);
+  });
+}
 
 test("an interrupted run saves, says how to go on, and goes on to the same bytes", async () => {
   const { code, errors } = await project.interrupted("stopped", { step: 5, signal: "SIGINT" });

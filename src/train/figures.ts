@@ -1,6 +1,6 @@
 /** The pictures of a run: curves, predictions over images, teacher and student heatmaps. */
 import { join } from "node:path";
-import { type DecodedImage, decodeImage, sharpModule } from "../data/image.ts";
+import { type DecodedImage, decodeImage } from "../data/image.ts";
 import { writeFileAtomic } from "../files.ts";
 import type { Inspection } from "../methods/method.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -9,6 +9,7 @@ import { drawCurves } from "../viz/curves.ts";
 import { drawGrid, type Tile } from "../viz/grid.ts";
 import { drawHeatmap, maximumMap } from "../viz/heatmaps.ts";
 import { drawOverlay } from "../viz/overlay.ts";
+import { encodePng } from "../viz/picture.ts";
 import type { Prediction } from "./evaluate.ts";
 import { readStepLog } from "./log.ts";
 
@@ -93,7 +94,6 @@ export function denormalise(values: Float32Array, [width, height]: Size, rgb: bo
 
 /** For each view of a step: input, target (labels, or the teacher's warped heatmaps) and the student's heatmaps. */
 export async function drawViews(path: string, { inspection, size, heatmapSize, joints, rgb, columns = 6 }: { inspection: Inspection; size: Size; heatmapSize: Size; joints: number; rgb: boolean; columns?: number }): Promise<void> {
-  const sharp = await sharpModule();
   const { slices, images, targets, predictions, batch } = inspection;
   const pixels = 3 * size[0] * size[1];
   const cells = heatmapSize[0] * heatmapSize[1] * joints;
@@ -106,9 +106,7 @@ export async function drawViews(path: string, { inspection, size, heatmapSize, j
       return { data: maximumMap({ data, width: heatmapSize[0], height: heatmapSize[1], joints }), width: heatmapSize[0], height: heatmapSize[1] };
     };
     for (let n = 0; n < count; n++) {
-      const image = picture(n);
-      const png = await sharp(image.pixels, { raw: { width: image.width, height: image.height, channels: 3 } }).png().toBuffer();
-      tiles.push({ image: new Uint8Array(png), caption: name });
+      tiles.push({ image: await encodePng(picture(n)), caption: name });
     }
     const target = group === 0 ? "labels" : "teacher, warped";
     for (let n = 0; n < count; n++) tiles.push({ image: await drawHeatmap(picture(n), map(targets, n)), caption: target });

@@ -35,6 +35,8 @@ const LEAST_BATCH = 8;
 const SIDES = { augs: 150, heatmaps: 170 } as const;
 /** Views of plot_MultiHeats.py, where the configuration turns none on. */
 const SCRIPT_VIEWS = { USE_JointCutout_AUG: true, USE_JointCutMix_AUG: true, USE_JointCutMix_CutOut_AUG: true, USE_JointCutout_CutMix_AUG: true } as const;
+/** Differences are brightened so in the composed figure. */
+const DIFFERENCE_GAIN = 3;
 /** In the place of the teacher's difference to itself. */
 const BLANK: DecodedImage = { pixels: Uint8Array.of(255, 255, 255), width: 1, height: 1 };
 const IMAGE_NAME = /\.(jpe?g|png)$/i;
@@ -245,17 +247,17 @@ async function drawMultiHeats(facts: FigureFacts): Promise<string[]> {
         if (i > 0) await write(`${column}_kpsDiff`, greyImage(differences[i - 1] as Uint8Array, HEATMAP_SIZE));
       }
       const coloured = (bytes: readonly Uint8Array[]) => bytes.map((own) => colorMap(own, HEATMAP_SIZE));
-      rows.push({ name: "image", images: pictures }, { name: "mean heatmap", images: coloured([taught, ...students]) }, { name: "difference", images: [BLANK, ...coloured(differences)] });
+      rows.push({ name: "image", images: pictures }, { name: "mean heatmap", images: coloured([taught, ...students]) }, { name: `difference × ${DIFFERENCE_GAIN}`, images: [BLANK, ...coloured(differences.map((own) => own.map((value) => Math.min(255, DIFFERENCE_GAIN * value))))] });
     }
   });
-  return [await compose(rows, { facts, path: join(out, `${title}_MA.png`), title: "The teacher's heatmaps (A60) and the students'", side: SIDES.heatmaps, columns }), ...paths];
+  return [await compose(rows, { facts, path: join(out, `${title}_MA.png`), title: "Mean heatmaps of the teacher and of students on hard views", side: SIDES.heatmaps, columns, groupRows: 3 }), ...paths];
 }
 
 /** All rows as one figure, written to `path`. */
-async function compose(rows: readonly Row[], { facts, path, title, side, columns = [] }: { facts: FigureFacts; path: string; title: string; side: number; columns?: readonly string[] }): Promise<string> {
+async function compose(rows: readonly Row[], { facts, path, title, side, columns = [], ...grouping }: { facts: FigureFacts; path: string; title: string; side: number; columns?: readonly string[]; groupRows?: number }): Promise<string> {
   const [width, height] = facts.config.MODEL.IMAGE_SIZE;
   const tiles = await Promise.all(rows.flatMap(({ images }) => images).map(async (image) => ({ image: await encodePng(image) })));
-  const grid = await drawGrid(tiles, { columns: rows[0]?.images.length ?? 1, side, aspect: width / height, rowNames: rows.map(({ name }) => name), columnNames: columns, title: title + facts.weights });
+  const grid = await drawGrid(tiles, { columns: rows[0]?.images.length ?? 1, side, aspect: width / height, rowNames: rows.map(({ name }) => name), columnNames: columns, title: title + facts.weights, ...grouping });
   await writeFileAtomic(path, grid);
   return path;
 }

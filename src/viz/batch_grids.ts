@@ -14,6 +14,8 @@ export interface JointBatch {
 const COLUMNS = 8;
 const PADDING = 2;
 const RED = [255, 0, 0] as const;
+/** Small images and heatmaps are enlarged by whole numbers until their shorter sides have so many px, those of MultiAugs. */
+const SHORTER_SIDE = { image: 128, map: 48 } as const;
 /** Radius of a joint's dot, px: over images, and over heatmaps. */
 const DOT = { image: 2, map: 1 } as const;
 /** Share of the heatmap's colour over the image. */
@@ -38,15 +40,38 @@ function dot({ pixels, width, height }: DecodedImage, { x, y, radius }: { x: num
   }
 }
 
+function zoomOf([width, height]: Size, shorterSide: number): number {
+  return Math.max(1, Math.ceil(shorterSide / Math.min(width, height)));
+}
+
+/** Every pixel as a square of `zoom` px. */
+function enlarge({ pixels, width, height }: DecodedImage, zoom: number): DecodedImage {
+  const large = blankPage(zoom * width, zoom * height);
+  for (let y = 0; y < large.height; y++) {
+    for (let x = 0; x < large.width; x++) {
+      const from = 3 * (Math.floor(y / zoom) * width + Math.floor(x / zoom));
+      large.pixels.set(pixels.subarray(from, from + 3), 3 * (y * large.width + x));
+    }
+  }
+  return large;
+}
+
+/** A coordinate behind the enlargement. */
+function place(px: number | undefined, zoom: number): number {
+  return zoom * (px ?? 0) + (zoom - 1) / 2;
+}
+
 /** Images, 8 in a row and 2 px apart, with red dots at their visible joints. */
 export function jointGrid({ images, joints, visible }: JointBatch): DecodedImage {
-  const [{ width, height } = { width: 0, height: 0 }] = images;
+  const [{ width: ownWidth, height: ownHeight } = { width: 1, height: 1 }] = images;
+  const zoom = zoomOf([ownWidth, ownHeight], SHORTER_SIDE.image);
+  const [width, height] = [zoom * ownWidth, zoom * ownHeight];
   const columns = Math.min(COLUMNS, images.length);
   const page = blankPage(columns * (width + PADDING) + PADDING, Math.ceil(images.length / columns) * (height + PADDING) + PADDING);
   const count = visible.length / images.length;
   images.forEach((image, n) => {
-    const own = { ...image, pixels: image.pixels.slice() };
-    for (let k = n * count; k < (n + 1) * count; k++) if (visible[k]) dot(own, { x: joints[2 * k] as number, y: joints[2 * k + 1] as number, radius: DOT.image });
+    const own = enlarge(image, zoom);
+    for (let k = n * count; k < (n + 1) * count; k++) if (visible[k]) dot(own, { x: place(joints[2 * k], zoom), y: place(joints[2 * k + 1], zoom), radius: DOT.image });
     paste(page, { image: own, left: PADDING + (n % columns) * (width + PADDING), top: PADDING + Math.floor(n / columns) * (height + PADDING) });
   });
   return page;
@@ -70,23 +95,25 @@ export interface MapBatch {
 /** One row per sample: the image at the heatmaps' size with a dot at every peak, then joint by joint its heatmap over the image with its peak. */
 export async function heatmapGrid({ images, maps, size: [width, height], joints, peaks }: MapBatch): Promise<DecodedImage> {
   const sharp = await sharpModule();
-  const page = blankPage((joints + 1) * width, images.length * height);
+  const zoom = zoomOf([width, height], SHORTER_SIDE.map);
+  const page = blankPage((joints + 1) * zoom * width, images.length * zoom * height);
   for (const [n, image] of images.entries()) {
     const small = await sharp(image.pixels, { raw: { width: image.width, height: image.height, channels: 3 } }).resize(width, height, { fit: "fill" }).raw().toBuffer();
-    const overview: DecodedImage = { pixels: new Uint8Array(small), width, height };
+    const overview = enlarge({ pixels: new Uint8Array(small), width, height }, zoom);
     for (let joint = 0; joint < joints; joint++) {
-      const peak = { x: peaks[2 * (n * joints + joint)] as number, y: peaks[2 * (n * joints + joint) + 1] as number, radius: DOT.map };
+      const peak = { x: place(peaks[2 * (n * joints + joint)], zoom), y: place(peaks[2 * (n * joints + joint) + 1], zoom), radius: DOT.map };
       const tile = blankPage(width, height);
       for (let pixel = 0; pixel < width * height; pixel++) {
         const value = maps[(n * width * height + pixel) * joints + joint] as number;
         const color = jetColor(Math.min(1, Math.max(0, value)));
         for (let c = 0; c < 3; c++) tile.pixels[3 * pixel + c] = Math.round(MAP_SHARE * (color[c] as number) + (1 - MAP_SHARE) * (small[3 * pixel + c] as number));
       }
-      dot(tile, peak);
+      const large = enlarge(tile, zoom);
+      dot(large, peak);
       dot(overview, peak);
-      paste(page, { image: tile, left: (joint + 1) * width, top: n * height });
+      paste(page, { image: large, left: (joint + 1) * zoom * width, top: n * zoom * height });
     }
-    paste(page, { image: overview, left: 0, top: n * height });
+    paste(page, { image: overview, left: 0, top: n * zoom * height });
   }
   return page;
 }

@@ -16,12 +16,15 @@ export interface GridOptions {
   aspect?: number;
   /** Names of the rows, written to the left of them. */
   rowNames?: readonly string[];
+  /** Rows that belong together, told from the next ones by a wider gap; all where absent. */
+  groupRows?: number;
   /** Names of the columns, written above them. */
   columnNames?: readonly string[];
   title?: string;
 }
 
 const GAP = 8;
+const GROUP_GAP = 16;
 const CAPTION = 20;
 const TITLE = 40;
 const NAME_SIZE = 14;
@@ -34,7 +37,7 @@ function text(content: string, { x, y, size, anchor }: { x: number; y: number; s
 }
 
 /** All tiles on a white page, as PNG bytes. */
-export async function drawGrid(tiles: readonly Tile[], { columns, side = 220, aspect = 1, rowNames = [], columnNames = [], title }: GridOptions): Promise<Uint8Array> {
+export async function drawGrid(tiles: readonly Tile[], { columns, side = 220, aspect = 1, rowNames = [], columnNames = [], groupRows = Infinity, title }: GridOptions): Promise<Uint8Array> {
   const sharp = await sharpModule();
   const rows = Math.max(1, Math.ceil(tiles.length / columns));
   const captioned = tiles.some(({ caption }) => caption !== undefined);
@@ -42,13 +45,14 @@ export async function drawGrid(tiles: readonly Tile[], { columns, side = 220, as
   const cellHeight = boxHeight + (captioned ? CAPTION : 0) + GAP;
   const left = GAP + Math.ceil(Math.max(0, ...rowNames.map((name) => name.length + 1)) * LETTER * NAME_SIZE);
   const top = (title ? TITLE : GAP) + (columnNames.length > 0 ? CAPTION : 0);
-  const [width, height] = [left + columns * (boxWidth + GAP), rows * cellHeight + top];
+  const rowTop = (row: number) => top + row * cellHeight + Math.floor(row / groupRows) * GROUP_GAP;
+  const [width, height] = [left + columns * (boxWidth + GAP), rowTop(rows - 1) + cellHeight];
   const labels: string[] = title ? [text(title, { x: width / 2, y: 26, size: 17, anchor: "middle" })] : [];
   columnNames.forEach((name, i) => labels.push(text(name, { x: left + i * (boxWidth + GAP) + boxWidth / 2, y: top - 7, size: NAME_SIZE, anchor: "middle" })));
-  rowNames.forEach((name, i) => labels.push(text(name, { x: left - GAP, y: top + i * cellHeight + boxHeight / 2 + 5, size: NAME_SIZE, anchor: "end" })));
+  rowNames.forEach((name, i) => labels.push(text(name, { x: left - GAP, y: rowTop(i) + boxHeight / 2 + 5, size: NAME_SIZE, anchor: "end" })));
   const pictures = await Promise.all(
     tiles.map(async ({ image, caption }, i) => {
-      const [x, y] = [left + (i % columns) * (boxWidth + GAP), top + Math.floor(i / columns) * cellHeight];
+      const [x, y] = [left + (i % columns) * (boxWidth + GAP), rowTop(Math.floor(i / columns))];
       if (caption) labels.push(text(caption, { x: x + boxWidth / 2, y: y + boxHeight + 15, size: 13, anchor: "middle" }));
       const input = await sharp(image).resize(boxWidth, boxHeight, { fit: "contain", background: "#ffffff" }).png().toBuffer();
       return { input, left: x, top: y };

@@ -50,3 +50,17 @@ test("a grid of nothing is an empty page", async () => {
   const picture = await pictureOf(await drawGrid([], { columns: 2, side: 20 }));
   expect(picture.count(dark)).toBe(0);
 });
+
+test("rows and columns have names, boxes a shape, groups of rows a gap between them", async () => {
+  const tiles = await Promise.all(COLORS.slice(0, 4).map(async (color) => ({ image: await tile(color) })));
+  const options = { columns: 2, side: 40, aspect: 0.5 } as const;
+  const bare = await pictureOf(await drawGrid(tiles, options));
+  expect([bare.width, bare.height]).toEqual([8 + 2 * 28, 8 + 2 * 48]); // boxes of 20 x 40 px
+  const named = await pictureOf(await drawGrid(tiles, { ...options, rowNames: ["one", "two"], columnNames: ["a", "b"], groupRows: 1 }));
+  const left = named.width - 2 * 28;
+  expect(named.height).toBe(bare.height + 20 + 16);
+  expect(named.at(left + 10, 28 + 20)).toEqual([255, 0, 0]);
+  expect(named.at(left + 10, 28 + 48 + 16 + 20)).toEqual([0, 0, 255]);
+  expect(named.count(dark, { x: 0, y: 28, width: left, height: 40 })).toBeGreaterThan(10); // "one"
+  expect(named.count(dark, { x: left, y: 0, width: 56, height: 28 })).toBeGreaterThan(10); // "a", "b"
+});

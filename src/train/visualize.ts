@@ -9,7 +9,7 @@ import { packCrops } from "../augment/crop_batch.ts";
 import { backboneOf, type ResolvedConfig } from "../config/config.ts";
 import { augmentationsOf } from "../config/method_checks.ts";
 import type { PersonRecord } from "../data/coco.ts";
-import { type DecodedImage, decodeImage } from "../data/image.ts";
+import { type DecodedImage, readImageSize } from "../data/image.ts";
 import { IDENTITY_GEOMETRY } from "../data/sample.ts";
 import { ConfigError, DataError } from "../error.ts";
 import { systemErrorCode, writeFileAtomic } from "../files.ts";
@@ -104,8 +104,9 @@ async function imageFiles(folder: string): Promise<string[]> {
 function folderData(files: readonly string[], { config, source }: { config: ResolvedConfig; source: SampleSource }): TrainingData {
   const size = config.TRAIN.BATCH_SIZE;
   const record = async (path: string): Promise<PersonRecord> => {
-    const { width, height } = await decodeImage(path);
-    return personInBox(path, { box: [0, 0, width, height], imageSize: [width, height], config });
+    const imageSize = await readImageSize(path);
+    if (!imageSize) throw new DataError({ code: "data/no-images", where: path, message: "the file has gone", fix: "leave the folder as it is meanwhile" });
+    return personInBox(path, { box: [0, 0, ...imageSize], imageSize, config });
   };
   return {
     stepsPerEpoch: Math.ceil(files.length / size),

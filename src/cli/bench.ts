@@ -8,18 +8,26 @@ export const command = defineCommand({
   flags: {
     only: { type: "text", hint: "TEXT", description: "Only the rows whose name contains this" },
     out: { type: "text", hint: "FILE.json", description: "Where to write the results; otherwise bench/results" },
+    steps: { type: "text", hint: "N", description: "For synthetic: steps of each training; otherwise 600" },
     cfg: { type: "text", hint: "FILE", description: "For kernels: the configuration whose step is taken apart; otherwise the quickstart" },
   },
-  rest: { name: "TABLE", description: "memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins" },
-  async run({ only, out, cfg }, rest) {
+  rest: { name: "TABLE", description: "memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins; synthetic: how well each method learns from few labels" },
+  async run({ only, out, cfg, steps }, rest) {
     const wrong = (message: string) => new ConfigError({ code: "cli/bad-argument", message, fix: "bun run bench --help lists tables and flags", where: "bench" });
     const [table, ...more] = rest;
     if (more.length > 0) throw wrong(`unexpected argument "${more[0]}"`);
-    if (table !== undefined && !["memory", "kernels", "data"].includes(table)) throw wrong(`no table "${table}": expected memory, kernels or data, or nothing for the table of speed`);
+    if (table !== undefined && !["memory", "kernels", "data", "synthetic"].includes(table)) throw wrong(`no table "${table}": expected memory, kernels, data or synthetic, or nothing for the table of speed`);
     if (cfg !== undefined && table !== "kernels") throw wrong("--cfg belongs to the table kernels");
+    if (steps !== undefined && table !== "synthetic") throw wrong("--steps belongs to the table synthetic");
     if (table === "memory") {
       const { runMemoryBench } = await import("../../bench/memory.ts");
       await runMemoryBench({ only, out });
+      return 0;
+    }
+    if (table === "synthetic") {
+      const { runSyntheticBench } = await import("../../bench/synthetic.ts");
+      if (steps !== undefined && !/^[1-9]\d*$/.test(steps)) throw wrong(`--steps: expected a positive whole number, received "${steps}"`);
+      await runSyntheticBench({ labels: [30, 60, 120], steps: Number(steps ?? 600), only, out });
       return 0;
     }
     if (table === "data") {

@@ -35,8 +35,6 @@ const LEAST_BATCH = 8;
 const SIDES = { augs: 150, heatmaps: 170 } as const;
 /** Views of plot_MultiHeats.py, where the configuration turns none on. */
 const SCRIPT_VIEWS = { USE_JointCutout_AUG: true, USE_JointCutMix_AUG: true, USE_JointCutMix_CutOut_AUG: true, USE_JointCutout_CutMix_AUG: true } as const;
-/** Differences are brightened so in the composed figure. */
-const DIFFERENCE_GAIN = 3;
 /** In the place of the teacher's difference to itself. */
 const BLANK: DecodedImage = { pixels: Uint8Array.of(255, 255, 255), width: 1, height: 1 };
 const IMAGE_NAME = /\.(jpe?g|png)$/i;
@@ -197,7 +195,7 @@ async function drawAugmentations(facts: FigureFacts): Promise<string[]> {
     for (const { name, chain, steps, end } of views) {
       const codes = chain.map((step) => chainName([step]));
       const view = several ? `${name}_` : "";
-      steps.forEach((images, k) => lines.push({ name: `${k > 0 ? "+ " : several ? `${name}: ` : ""}${codes[k]}`, file: `${view}H${k + 1}`, images }));
+      steps.forEach((images, k) => lines.push({ name: `${k > 0 ? "+ " : name === chainName(chain) ? "" : `${name}: `}${codes[k]}`, file: `${view}H${k + 1}`, images }));
       lines.push({ name: `+ ${second}`, file: `${view}H${steps.length + 1}`, images: end });
     }
     for (const [i, { name, file, images }] of lines.entries()) {
@@ -220,7 +218,7 @@ async function drawMultiHeats(facts: FigureFacts): Promise<string[]> {
   const { HEATMAP_SIZE } = config.MODEL.EXTRA;
   const joints = config.MODEL.NUM_JOINTS;
   const cells = HEATMAP_SIZE[0] * HEATMAP_SIZE[1] * joints;
-  const rows: Row[] = [];
+  const shown: { pictures: DecodedImage[]; means: Uint8Array[]; differences: Uint8Array[] }[] = [];
   const paths: string[] = [];
   let columns: string[] = [];
   await eachStep(facts, async (samples, { original }) => {
@@ -247,10 +245,17 @@ async function drawMultiHeats(facts: FigureFacts): Promise<string[]> {
         await write(`${column}_kps`, greyImage((i === 0 ? taught : students[i - 1]) as Uint8Array, HEATMAP_SIZE));
         if (i > 0) await write(`${column}_kpsDiff`, greyImage(differences[i - 1] as Uint8Array, HEATMAP_SIZE));
       }
-      const coloured = (bytes: readonly Uint8Array[]) => bytes.map((own) => colorMap(own, HEATMAP_SIZE));
-      rows.push({ name: "image", images: pictures }, { name: "mean heatmap", images: coloured([taught, ...students]) }, { name: `difference × ${DIFFERENCE_GAIN}`, images: [BLANK, ...coloured(differences.map((own) => own.map((value) => Math.min(255, DIFFERENCE_GAIN * value))))] });
+      shown.push({ pictures, means: [taught, ...students], differences });
     }
   });
+  // One factor for the whole figure, by which the largest difference is the brightest.
+  const largest = shown.flatMap(({ differences }) => differences).reduce((most, own) => own.reduce((larger, value) => Math.max(larger, value), most), 1);
+  const coloured = (bytes: readonly Uint8Array[], gain = 1) => bytes.map((own) => colorMap(own.map((value) => Math.round(gain * value)), HEATMAP_SIZE));
+  const rows = shown.flatMap(({ pictures, means, differences }): Row[] => [
+    { name: "image", images: pictures },
+    { name: "mean heatmap", images: coloured(means) },
+    { name: `difference × ${(255 / largest).toFixed(1)}`, images: [BLANK, ...coloured(differences, 255 / largest)] },
+  ]);
   return [await compose(rows, { facts, path: join(out, `${title}_MA.png`), title: "Mean heatmaps of the teacher and of students on hard views", side: SIDES.heatmaps, columns, groupRows: 3 }), ...paths];
 }
 

@@ -88,6 +88,10 @@ export function checkMethod(config: ResolvedConfig, refuse: (key: string, messag
     });
   }
   const third = SSPCM.OTHER_MODEL;
+  if (MODEL.NAME === "pose_sspcm" && SSPCM.FEATURE_ATTACK) {
+    if (MODEL.BACKBONE !== "resnet" || third.BACKBONE === "hrnet") refuse("SSPCM.FEATURE_ATTACK", "expected false: only PoseResNet has deepest features of one size");
+    if (config.PRECISION === "mixed") refuse("SSPCM.FEATURE_ATTACK", "expected false beside PRECISION mixed, which does not have it");
+  }
   if (MODEL.NAME === "pose_sspcm" && third.BACKBONE === "resnet" && MODEL.BACKBONE === "resnet" && (third.NUM_LAYERS === 8) !== (MODEL.EXTRA.NUM_LAYERS === 8)) {
     refuse("SSPCM.OTHER_MODEL.NUM_LAYERS", "expected a network with heatmaps of the same size; ResNet-8 has a stage less than the others");
   }

@@ -58,6 +58,7 @@ function correctionFacts(previous: PoseModel, { SSPCM }: ResolvedConfig): Correc
   return {
     previous,
     warmupEpoch: SSPCM.CORRECTION_WARMUP_EPOCH,
+    featureAttack: SSPCM.FEATURE_ATTACK,
     scoreThreshold: SSPCM.SCORE_FILTER ? SSPCM.SCORE_FILTER_THRESH : undefined,
     scoreWeight: SSPCM.SCORE_WEIGHT,
     distance: SSPCM.DISTANCE_FILTER,

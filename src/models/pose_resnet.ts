@@ -2,6 +2,7 @@
 import { constant, uniformFanIn } from "../nn/init.ts";
 import { Batchnorm, Conv2d, Deconv2d, type Pass } from "../nn/layers.ts";
 import { ParameterStore } from "../nn/store.ts";
+import { mul } from "../ops/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PoseNetwork } from "./network.ts";
 import { RefineModule } from "./refine.ts";
@@ -90,6 +91,7 @@ export class PoseResnet implements PoseNetwork {
 
   forward(x: Tensor, pass: Pass): Tensor {
     let y = this.#backbone.forward(x, pass);
+    if (pass.attack) y = mul(y, pass.attack);
     for (const { deconv, batchnorm } of this.#decoder) y = batchnorm.forward(deconv.forward(y), pass, { relu: true });
     return this.#final.forward(this.#refine ? this.#refine.forward(y, pass) : y);
   }

@@ -7,11 +7,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { constant, type Initialiser } from "./init.ts";
 import type { ParameterStore } from "./store.ts";
 
-/** How a pass through a network treats batchnorm: see ops/batchnorm. */
+/** A pass through a network: how it treats batchnorm, see ops/batchnorm. */
 export interface Pass {
   training: boolean;
   groups: number;
   slot: number;
+  /** Multiplies the deepest features, [n, h, w, 1]; PoseResnet alone has it. */
+  attack?: Tensor | undefined;
 }
 
 /** Evaluation: running statistics. */

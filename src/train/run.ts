@@ -15,7 +15,6 @@ import { forwardCost } from "../models/cost.ts";
 import { networksOf } from "../models/network.ts";
 import { EVALUATION } from "../nn/layers.ts";
 import { LossScaler } from "../optim/loss_scaler.ts";
-import { requireAvailable } from "./availability.ts";
 import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { CollapseWatch } from "./collapse.ts";
 import { debugModes, StepDebugger } from "./debug.ts";
@@ -59,7 +58,6 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const { config } = loaded;
   const { TRAIN, TEST, MODEL } = config;
   const started = minuteName(new Date());
-  requireAvailable(config);
   const debug = debugModes(process.env["LIMBER_DEBUG"]);
   const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, "train.log"), join(folder, logName(loaded.path, "train", started))] });
   const say = (text: string) => log.line(text);

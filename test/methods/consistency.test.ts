@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { attackMask } from "../../src/kernels/attack_mask.ts";
+import { keyWords, STREAM } from "../../src/random.ts";
 import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
 import { TINY_STEPS, type TinyTrainer, tinyTrainer } from "../support/tiny_trainer.ts";
@@ -178,7 +180,7 @@ test("SSPCM: the pair is trained as PoseDual's, and its copy is that of the last
 });
 
 test("SSPCM: filters that no joint passes leave the labelled loss alone", async () => {
-  const rules = { warmupEpoch: 0, scoreWeight: false, distance: "none", distanceThreshold: 0.6 } as const;
+  const rules = { warmupEpoch: 0, featureAttack: false, scoreWeight: false, distance: "none", distanceThreshold: 0.6 } as const;
   const facts = (scoreThreshold: number | undefined) => {
     const previous = tinyTrainer(gpu, { ...PLAIN, networks: 3 }).previous;
     if (!previous) throw new Error("no copy");
@@ -189,4 +191,29 @@ test("SSPCM: filters that no joint passes leave the labelled loss alone", async 
   expect(open.losses).toEqual(free.losses);
   expect(closed.losses[1]).toBe(0);
   expect(closed.losses[0]).toBe(open.losses[0] as number);
+});
+
+test("SSPCM's feature attack takes one cell from every student's deepest features, another one in every step, and nothing from labelled images", async () => {
+  const rows = 4 * 3;
+  const mask = gpu.persistent(4 * rows * 6, "mask");
+  const draw = async (epoch: number) => {
+    const keys = gpu.upload(keyWords({ seed: 5, stream: STREAM.augment, epoch, index: 40 }), "keys");
+    attackMask(gpu, { keys, mask, rows, cells: 6, batch: 3, first: 3, site: 9 });
+    return gpu.readFloats(mask);
+  };
+  const [a, b] = [await draw(0), await draw(1)];
+  for (let row = 0; row < rows; row++) expect(a.subarray(6 * row, 6 * row + 6).reduce((sum, value) => sum + value, 0)).toBe(row < 3 ? 6 : 5);
+  expect(a).not.toEqual(b);
+  const previous = () => {
+    const own = tinyTrainer(gpu, { ...PLAIN, networks: 3 }).previous;
+    if (!own) throw new Error("no copy");
+    return own;
+  };
+  const facts = (featureAttack: boolean) => ({ correction: { previous: previous(), warmupEpoch: -1, featureAttack, scoreThreshold: undefined, scoreWeight: false, distance: "none", distanceThreshold: 0.6 } as const });
+  const [plain, attacked] = [await eagerStep({ ...PLAIN, networks: 3, facts: facts(false) }), await eagerStep({ ...PLAIN, networks: 3, facts: facts(true) })];
+  expect(attacked.losses[0]).toBe(plain.losses[0] as number);
+  expect(attacked.losses[1]).not.toBe(plain.losses[1] as number);
+  const separate = await eagerStep({ ...PLAIN, networks: 3, separate: true, facts: facts(true) });
+  expectClose(separate.losses, attacked.losses, "passes", "losses");
+  expectClose(separate.gradients, attacked.gradients, "passes", "gradients");
 });

@@ -95,7 +95,7 @@ export function tinyTrainer(gpu: Gpu, options: TinyTrainer) {
           sharpen: false,
           confidence: undefined,
           fuse: false,
-          correction: previous && { previous, warmupEpoch: -1, scoreThreshold: undefined, scoreWeight: false, distance: "none", distanceThreshold: 0.6 },
+          correction: previous && { previous, warmupEpoch: -1, featureAttack: false, scoreThreshold: undefined, scoreWeight: false, distance: "none", distanceThreshold: 0.6 },
           ...facts,
         }
       : undefined,

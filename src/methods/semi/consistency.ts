@@ -13,6 +13,7 @@ import { CropBatch, type CropBatchFacts } from "../../augment/crop_batch.ts";
 import { isRecomputing, withoutGradient } from "../../autograd/op.ts";
 import { backward } from "../../autograd/tape.ts";
 import type { BufferRange, Gpu } from "../../gpu/device.ts";
+import { attackMask } from "../../kernels/attack_mask.ts";
 import { warpAffine } from "../../kernels/augment.ts";
 import { addInto, storeRow } from "../../kernels/elementwise.ts";
 import { argmaxPeaks, renderHeatmaps } from "../../kernels/heatmap.ts";
@@ -39,6 +40,8 @@ export interface CorrectionFacts extends AgreementRules {
   previous: PoseModel;
   /** Labels are corrected in epochs above this; up to it they are the mean of the two teachers' maps. */
   warmupEpoch: number;
+  /** Takes one random cell of the deepest features from every student's view; PoseResNet in f32 only. */
+  featureAttack: boolean;
 }
 
 /** The unlabelled half of a step. */
@@ -120,6 +123,8 @@ const WARP_CHANCE = 0.8;
 const WATCHED = ["labelled_peak", "teacher_peak", "teacher_flat"] as const;
 /** The teacher's draws have a lane of their own, behind those of all views. */
 const TEACHER_LANE = 255;
+/** Sites of the feature attack's draws: beyond those of all lanes of augmentations. */
+const ATTACK_SITES = 2 ** 24;
 /** Pseudo-label maps that stay below this are next to empty. */
 const FLAT_BELOW = 0.05;
 
@@ -426,6 +431,18 @@ export class ConsistencyTraining implements TrainingMethod {
     return [...lessons.map((lesson) => ({ ...lesson, weight: everyone })), { taught, toStudent: a.toStudent, peaks: this.#peaksOf(taught), weight: third }];
   }
 
+  /** What SSPCM takes from the deepest features of network n's students. */
+  #attack(n: number, { groups, slot }: { groups: number; slot: number }): Tensor | undefined {
+    const { batch, size: [width, height], semi } = this.#facts;
+    if (!semi?.correction?.featureAttack || slot + groups === 1) return undefined;
+    const { inputMultiple } = (this.#model.networks[n] as ModelNetwork).network;
+    const [h, w] = [height / inputMultiple, width / inputMultiple];
+    const mask = emptyTensor(this.#gpu, [groups * batch, h, w, 1], { label: "feature attack" });
+    const site = ATTACK_SITES + n * (TEACHER_LANE + 1) + slot;
+    attackMask(this.#gpu, { keys: this.#keys, mask: mask.range, rows: groups * batch, cells: h * w, batch, first: slot === 0 ? batch : 0, site });
+    return mask;
+  }
+
   /** Lets `fill` write one group of a merged tensor: in place, or by a copy where the adapter cannot bind at that offset. */
   #intoGroup(tensor: Tensor, group: number, fill: (into: BufferRange) => void): void {
     const { allocation, offset } = tensor.range;
@@ -467,7 +484,7 @@ export class ConsistencyTraining implements TrainingMethod {
     const reports: { loss: Tensor; labelled: boolean }[] = [];
     networks.forEach(({ network, prefix }, n) => {
       for (const { images, labels, groups, slot } of this.#passes(n, stage, teaching)) {
-        const outputs = network.heatmaps(images, { training: true, groups, slot });
+        const outputs = network.heatmaps(images, { training: true, groups, slot, attack: this.#attack(n, { groups, slot }) });
         const made = labels();
         if (slot === 0) watched.push(...this.#watch(outputs.at(-1) as Tensor, { n, targets: made.targets, taught: teaching?.given[n] }));
         // A network of several stages learns from the plain sum of their losses.

@@ -4,7 +4,7 @@ import { cropWarp } from "../../src/data/crop_warp.ts";
 import { type CropSample, drawGeometry, prepareSample } from "../../src/data/sample.ts";
 import { warpAffine } from "../../src/kernels/augment.ts";
 import { mirror } from "../../src/kernels/elementwise.ts";
-import { drawViewTheta } from "../../src/pose/affine.ts";
+import { composeAffine, drawViewTheta, invertAffine } from "../../src/pose/affine.ts";
 import { boxToCenterScale } from "../../src/pose/box.ts";
 import { COCO17 } from "../../src/pose/skeleton.ts";
 import { Random, STREAM } from "../../src/random.ts";
@@ -40,6 +40,52 @@ test("the published sampling positions of a view of 30 degrees and scale 1.2", (
   expect([x, y].map((v) => v.toFixed(4))).toEqual(["96.2446", "127.6196"]);
   const [u, v] = sourceOf(theta, { row: 32, column: 24, height: 64, width: 48 });
   expect([u, v].map((value) => value.toFixed(4))).toEqual(["24.2446", "31.6196"]);
+});
+
+test("with its centre at 1/stride the warp moves a heatmap's peak to where the image's point goes; with 1 it misses by up to half a cell", async () => {
+  const [stride, width, height] = [4, 48, 64];
+  const radians = (50 * Math.PI) / 180;
+  const theta = [1.1 * Math.cos(radians), 1.1 * Math.sin(radians), 0, -1.1 * Math.sin(radians), 1.1 * Math.cos(radians), 0];
+  const cell = [31, 26] as const; // a joint at input pixel 4 * cell
+  const sigma = 2;
+  const map = Float32Array.from({ length: width * height }, (_, i) => Math.exp(-(((i % width) - cell[0]) ** 2 + (Math.floor(i / width) - cell[1]) ** 2) / (2 * sigma ** 2)));
+  // Where the point is seen: theta maps output to input, so the inverse maps the point.
+  const [a = 0, b = 0, , c = 0, d = 0] = theta;
+  const size = [width * stride, height * stride] as const;
+  const [px, py] = cell.map((at, axis) => (2 * at * stride + 1) / (size[axis] as number) - 1) as [number, number];
+  const determinant = a * d - b * c;
+  const seen = [(d * px - b * py) / determinant, (a * py - c * px) / determinant].map((at, axis) => (((at + 1) * (size[axis] as number) - 1) / 2 / stride));
+  const centroid = async (centre: number) => {
+    const y = gpu.persistent(map.byteLength, "y");
+    warpAffine(gpu, { x: gpu.upload(map, "map"), theta: gpu.upload(Float32Array.from(theta), "theta"), y, shape: { batch: 1, height, width, channels: 1 }, centre });
+    const values = await gpu.readFloats(y);
+    const total = values.reduce((sum, value) => sum + value, 0);
+    return [0, 1].map((axis) => values.reduce((sum, value, i) => sum + value * (axis === 0 ? i % width : Math.floor(i / width)), 0) / total);
+  };
+  const missed = (found: number[]) => Math.hypot(...found.map((at, axis) => at - (seen[axis] as number)));
+  expect(missed(await centroid(1 / stride))).toBeLessThan(0.02);
+  expect(missed(await centroid(1))).toBeGreaterThan(0.25);
+});
+
+test("what a teacher saw through a view of its own comes into the students' frame by its inverse and their view", async () => {
+  const [width, height] = [64, 64];
+  const draw = (index: number) => drawViewTheta(new Random({ seed: 8, stream: STREAM.teacherGeometry, epoch: 0, index }), { scaleFactor: 0.25, rotationFactor: 30, probability: 1 });
+  const warped = async (x: Float32Array<ArrayBuffer>, theta: readonly number[]) => {
+    const y = gpu.persistent(x.byteLength, "y");
+    warpAffine(gpu, { x: gpu.upload(x, "x"), theta: gpu.upload(Float32Array.from(theta), "theta"), y, shape: { batch: 1, height, width, channels: 1 } });
+    return gpu.readFloats(y);
+  };
+  // A network that gives back what it sees stands for the teacher; the picture is smooth, so that sampling twice costs little.
+  const picture = Float32Array.from({ length: width * height }, (_, i) => Math.exp(-(((i % width) - 36) ** 2 + (Math.floor(i / width) - 27) ** 2) / 60));
+  for (let pair = 0; pair < 5; pair++) {
+    const [teacher, student] = [draw(2 * pair), draw(2 * pair + 1)];
+    const label = await warped(await warped(picture, teacher), composeAffine(invertAffine(teacher), student));
+    const direct = await warped(picture, student);
+    expect(Math.max(...direct)).toBeGreaterThan(0.9);
+    expect(Math.max(...label.map((value, i) => Math.abs(value - (direct[i] as number))))).toBeLessThan(0.03);
+    const untouched = await warped(await warped(picture, teacher), student);
+    expect(Math.max(...untouched.map((value, i) => Math.abs(value - (direct[i] as number))))).toBeGreaterThan(0.1); // the original's frame
+  }
 });
 
 test("the device samples at the published positions, and writes nothing but its own rows of the batch", async () => {

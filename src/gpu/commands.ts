@@ -5,6 +5,7 @@
  */
 import { GpuError } from "../error.ts";
 import type { BufferRange, Memory } from "./buffer.ts";
+import { DerivedRanges } from "./derived.ts";
 import { type BufferRecord, elementTypesOf, type Kernel, type LinkedKernel, linkKernel, linkKey, packUniforms, type UniformRecord } from "./kernel.ts";
 import { releaseComputePass } from "./native.ts";
 import type { NonfiniteWatch } from "./nonfinite.ts";
@@ -68,6 +69,7 @@ export class Commands {
   failure: GpuError | undefined;
   profiler: Profiler | undefined;
   watch: NonfiniteWatch | undefined;
+  readonly derived = new DerivedRanges();
   /** Counts for the tests of the replayed step. */
   readonly counters = { bindGroups: 0, pipelines: 0, submits: 0, dispatches: 0, reads: 0 };
 
@@ -156,6 +158,7 @@ export class Commands {
     packUniforms(kernel, dispatch.uniforms, new DataView(uniforms.buffer));
     const encoded: EncodedDispatch = { compiled, ranges, uniforms, workgroups: dispatch.workgroups, flops: dispatch.flops ?? 0 };
     this.recorder?.push(encoded);
+    this.derived.writtenBy(encoded);
     if (!this.#memory.planning) {
       this.encode(encoded);
       this.watch?.after(encoded);

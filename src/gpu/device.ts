@@ -152,6 +152,7 @@ export class Gpu {
     }
     if (this.#commands.recorder) throw new Error(`write to "${range.allocation.label}" inside a recorded step: write before it`);
     this.#commands.flush();
+    this.#commands.derived.written(range.allocation);
     const whole = data.byteLength - (data.byteLength % 4);
     const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
     const { queue } = this.#native.device;
@@ -162,6 +163,15 @@ export class Gpu {
       tail.set(bytes.subarray(whole));
       queue.writeBuffer(handle, range.offset + byteOffset + whole, tail);
     }
+  }
+
+  /**
+   * What `make` derives from `source` (repacked weights, say), made once and handed out again until something writes to the
+   * allocation of `source`, the derived memory is released with its scope, or a recording begins or ends. `key` tells
+   * different derivations of one source apart.
+   */
+  derived(source: BufferRange, key: string, make: () => BufferRange): BufferRange {
+    return this.#commands.derived.get(source, key, make);
   }
 
   /** Encodes one dispatch of a kernel. */
@@ -243,9 +253,11 @@ export class Gpu {
     return this.scope(() => {
       this.#commands.recorder = encoded;
       this.#memory.planning = !execute;
+      this.#commands.derived.forget();
       try {
         work();
       } finally {
+        this.#commands.derived.forget();
         this.#commands.recorder = undefined;
         this.#memory.planning = false;
       }

@@ -77,6 +77,7 @@ export class Recording {
     const started = performance.now();
     const commands = this.#commands;
     commands.flush();
+    commands.derived.forget();
     const { device } = commands;
     for (let first = 0; first < this.#steps.length; first += SEGMENT_DISPATCHES) {
       const encoder = device.createCommandEncoder();

@@ -8,6 +8,8 @@ import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
 import { adapterClass, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
+import { winograd } from "./winograd.ts";
+import { type WinogradShape, winogradFits, winogradPays } from "./winograd_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
 type ConvPhase = "conv" | "transposed";
@@ -253,12 +255,30 @@ function runPack(gpu: Gpu, { w, shape, swapChannels, byParity, stride }: PackCal
   return packed;
 }
 
+/** A convolution of stride 1 as seen from its result: the output, or with `reversed` the gradient of the input. */
+function winogradShape(shape: ConvShape, reversed: boolean): WinogradShape {
+  const { batch, inH, inW, inC, outH, outW, outC, padH, padW } = shape;
+  if (!reversed) return { batch, inH, inW, fromC: inC, outH, outW, toC: outC, padH, padW };
+  return { batch, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, padH: 2 - padH, padW: 2 - padW };
+}
+
+/** Whether a convolution (or with `reversed` the gradient of its input) goes by F(2x2, 3x3). */
+function byWinograd(gpu: Gpu, { shape, reversed, force }: { shape: ConvShape; reversed: boolean; force?: GemmForce | undefined }): boolean {
+  const { kernelH, kernelW, strideH, strideW, dilationH, dilationW, padH, padW } = shape;
+  const plain = kernelH === 3 && kernelW === 3 && strideH === 1 && strideW === 1 && dilationH === 1 && dilationW === 1 && padH <= 2 && padW <= 2;
+  const possible = plain && winogradFits(winogradShape(shape, reversed));
+  if (force?.winograd && !possible) throw new Error("F(2x2, 3x3) needs a 3x3 kernel, stride 1, no dilation, at most 2 of padding, and images that fit a binding");
+  return possible && (force?.winograd ?? (!force?.core && winogradPays(winogradShape(shape, reversed), adapterClass(gpu))));
+}
+
 /** y = conv(x, w) + bias. Ranges: x [batch, inH, inW, inC], w [kh, kw, inC, outC], bias [outC], y [batch, outH, outW, outC]. */
 export function convForward(
   gpu: Gpu,
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  runPixels(gpu, { a: x, b: w, c: y, bias, shape, phase: "conv", force });
+  if (byWinograd(gpu, { shape, reversed: false, force })) {
+    winograd(gpu, { x, w, bias, y, shape: winogradShape(shape, false), reversed: false, flops: convFlops(shape), force });
+  } else runPixels(gpu, { a: x, b: w, c: y, bias, shape, phase: "conv", force });
 }
 
 /** gradX = transposed conv of gradY with w [kh, kw, inC, outC]. */
@@ -266,6 +286,10 @@ export function convGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
+  if (byWinograd(gpu, { shape, reversed: true, force })) {
+    winograd(gpu, { x: gradY, w, y: gradX, shape: winogradShape(shape, true), reversed: true, flops: convFlops(shape), force });
+    return;
+  }
   const b = packWeights(gpu, { w, shape, swapChannels: true, byParity: true });
   runPixels(gpu, { a: gradY, b, c: gradX, shape, phase: "transposed", force });
 }

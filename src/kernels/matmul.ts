@@ -94,11 +94,13 @@ interface MatmulCall {
   /** [columns], added to every row. */
   bias?: BufferRange | undefined;
   product: MatrixProduct;
+  /** Operations that the profile counts, where the product stands for others. */
+  flops?: number;
   force?: GemmForce | undefined;
 }
 
 /** c = a b (+ bias). Sums are made in an order that depends on sizes and adapter only. */
-export function matmul(gpu: Gpu, { a, b, c, bias, product, force }: MatmulCall): void {
+export function matmul(gpu: Gpu, { a, b, c, bias, product, flops, force }: MatmulCall): void {
   const adapter = adapterClass(gpu);
   const { columns } = product;
   const { rows, batch, segments, length, aBatch, aSegment, aRow, aDepth } = walkOf(product);
@@ -131,7 +133,7 @@ export function matmul(gpu: Gpu, { a, b, c, bias, product, force }: MatmulCall):
         },
         spec: plan.spec,
         workgroups: [Math.ceil(columns / plan.tileColumns), count, phases.count] as const,
-        flops: (2 * rows * columns * segments * length * batch) / (rowParts.length * phaseParts.length),
+        flops: (flops ?? 2 * rows * columns * segments * length * batch) / (rowParts.length * phaseParts.length),
       };
       if (bias) gpu.run(biasKernel(plan.fragment), { ...call, buffers: { a, b: right, c, bias } });
       else gpu.run(plainKernel(plan.fragment), { ...call, buffers: { a, b: right, c: partial } });

@@ -11,6 +11,8 @@ export interface Row {
   ms: number;
   gflops?: number;
   gbytes?: number;
+  /** Of the adapter's measured ceiling: a row with GFLOP/s of its product's, another of its copy's. */
+  ceilingShare?: number;
   /** Host time of a replayed step, as a share of the step. */
   hostShare?: number;
   images?: number;
@@ -25,13 +27,17 @@ export interface Case {
   run(gpu: Gpu): Promise<Row>;
 }
 
-/** Shortest of several replays, each long enough to measure, in ms. */
-export function timeReplay(gpu: Gpu, work: () => void, rounds = 5): number {
-  const recording = gpu.record(work);
+/** Replays of a row: at most, at least, and the time that more than the least may take, ms. */
+export const [MOST_ROUNDS, LEAST_ROUNDS, ROUNDS_MS] = [7, 2, 1500];
+
+/** Shortest of several replays in ms; long ones are repeated less often. */
+export function timeReplay(gpu: Gpu, work: () => void): number {
+  const recording = gpu.record(work, { execute: false });
   recording.replay();
   gpu.fenceBlocking();
+  const began = performance.now();
   let best = Infinity;
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || performance.now() - began < ROUNDS_MS); round++) {
     const started = performance.now();
     recording.replay();
     gpu.fenceBlocking();
@@ -41,9 +47,15 @@ export function timeReplay(gpu: Gpu, work: () => void, rounds = 5): number {
   return best;
 }
 
+/** A prime: values that repeat after so many fall on another channel each time. */
+const PERIOD = 1_000_003;
+
 function uniformValues(count: number, stream: number): Float32Array {
   const random = new Random({ seed: 3, stream: 500 + stream });
-  return Float32Array.from({ length: count }, () => random.range(-1, 1));
+  const values = new Float32Array(count);
+  for (let i = 0; i < Math.min(count, PERIOD); i++) values[i] = random.range(-1, 1);
+  for (let from = PERIOD; from < count; from += PERIOD) values.copyWithin(from, 0, Math.min(PERIOD, count - from));
+  return values;
 }
 
 /** Uniform values in [-1, 1) on the device and here. */

@@ -1,5 +1,5 @@
-/** Named problems with real shapes: PoseResNet-18 at 256x192, the layers with how often they occur. */
-import type { ConvShape } from "../src/kernels/conv.ts";
+/** Named problems with real shapes: the layers of three networks at 256x192 with how often they occur. */
+import { type ConvShape, convFlops } from "../src/kernels/conv.ts";
 
 /** A convolution-like layer. */
 export interface ConvProblem {
@@ -43,5 +43,59 @@ export function poseResnet18(n: number): ConvProblem[] {
   ];
 }
 
-/** The plain product that drivers are compared by. */
-export const GEMM_1024: ConvProblem = layer("gemm 1024x1024x1024", { n: 1, h: 1024, w: 1, ci: 1024, co: 1024, k: 1, s: 1, p: 0 });
+/** Layers of PoseResNet-50, input 256x192, 17 joints, strides in the 3x3 convolutions. */
+export function poseResnet50(n: number): ConvProblem[] {
+  const bottlenecks = [64, 128, 256, 512].flatMap((planes, stage) => {
+    const blocks = [3, 4, 6, 3][stage] as number;
+    const strided = stage > 0;
+    const from = strided ? 2 * planes : planes;
+    const [h, w] = [64 / 2 ** stage, 48 / 2 ** stage];
+    const [inH, inW] = strided ? [2 * h, 2 * w] : [h, w];
+    const name = (what: string, ci: number, co: number) => `layer${stage + 1} ${what} ${ci}-${co}`;
+    const unit = { n, h, w, s: 1 };
+    return [
+      layer(name("1x1", from, planes), { ...unit, h: inH, w: inW, ci: from, co: planes, k: 1, p: 0 }),
+      layer(name("1x1", 4 * planes, planes), { ...unit, ci: 4 * planes, co: planes, k: 1, p: 0, count: blocks - 1 }),
+      ...(strided ? [layer(name("3x3/2", planes, planes), { ...unit, h: inH, w: inW, ci: planes, co: planes, k: 3, s: 2, p: 1 })] : []),
+      layer(name("3x3", planes, planes), { ...unit, ci: planes, co: planes, k: 3, p: 1, count: strided ? blocks - 1 : blocks }),
+      layer(name("1x1", planes, 4 * planes), { ...unit, ci: planes, co: 4 * planes, k: 1, p: 0, count: strided ? blocks : blocks + 1 }),
+      ...(strided ? [layer(name("1x1/2", from, 4 * planes), { ...unit, h: inH, w: inW, ci: from, co: 4 * planes, k: 1, s: 2, p: 0 })] : []),
+    ];
+  });
+  const shared = poseResnet18(n).filter(({ name }) => /^(stem|deconv[23]|head)/.test(name));
+  return [...bottlenecks, layer("deconv1 4x4/2 2048-256", { n, h: 16, w: 12, ci: 256, co: 2048, k: 4, s: 2, p: 1, kind: "deconv" }), ...shared];
+}
+
+/** Layers of HRNet-W32, input 256x192, 17 joints. */
+export function hrnetW32(n: number): ConvProblem[] {
+  const at = (branch: number) => ({ n, h: 64 / 2 ** branch, w: 48 / 2 ** branch });
+  const three = (ci: number, co: number, branch: number, count: number) => layer(`branch${branch + 1} 3x3 ${ci}-${co}`, { ...at(branch), ci, co, k: 3, s: 1, p: 1, count });
+  const down = (ci: number, co: number, branch: number, count: number) => layer(`branch${branch + 1} 3x3/2 ${ci}-${co}`, { ...at(branch), ci, co, k: 3, s: 2, p: 1, count });
+  const one = (ci: number, co: number, branch: number, count: number) => layer(`branch${branch + 1} 1x1 ${ci}-${co}`, { ...at(branch), ci, co, k: 1, s: 1, p: 0, count });
+  return [
+    layer("stem 3x3/2 3-64", { n, h: 256, w: 192, ci: 3, co: 64, k: 3, s: 2, p: 1 }),
+    layer("stem 3x3/2 64-64", { n, h: 128, w: 96, ci: 64, co: 64, k: 3, s: 2, p: 1 }),
+    one(64, 64, 0, 1), one(256, 64, 0, 3), three(64, 64, 0, 4), one(64, 256, 0, 5), // layer1
+    three(256, 32, 0, 1), down(256, 64, 0, 1), down(64, 128, 1, 7), down(128, 256, 2, 3), // transitions; the last two also lead downwards
+    three(32, 32, 0, 64), three(64, 64, 1, 64), three(128, 128, 2, 56), three(256, 256, 3, 24), // blocks of the stages
+    one(64, 32, 1, 8), one(128, 32, 2, 7), one(128, 64, 2, 6), one(256, 32, 3, 3), one(256, 64, 3, 2), one(256, 128, 3, 2), // upwards
+    down(32, 64, 0, 7), down(32, 32, 0, 8), down(32, 128, 1, 6), // downwards
+    down(32, 32, 1, 2), down(64, 64, 1, 2), down(32, 256, 2, 2), down(64, 256, 2, 2),
+    one(32, 17, 0, 1), // head
+  ];
+}
+
+/** Layers that carry most of a MultiAugs step of PoseResNet-18: S and the K views behind one another, n images in all. */
+export function mergedLayers(n: number): ConvProblem[] {
+  return poseResnet18(n).filter(({ name }) => /^layer\d 3x3 |^deconv/.test(name));
+}
+
+/** Multiplications of one image's pass, 10^9. */
+export function gigaMacs(problems: readonly ConvProblem[]): number {
+  return problems.reduce((sum, { shape, count }) => sum + (count * convFlops(shape)) / 2 / shape.batch, 0) / 1e9;
+}
+
+/** A plain product, as drivers are compared by. */
+export function square(side: number): ConvProblem {
+  return layer(`gemm ${side}x${side}x${side}`, { n: 1, h: side, w: 1, ci: side, co: side, k: 1, s: 1, p: 0 });
+}

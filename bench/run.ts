@@ -1,116 +1,24 @@
-/**
- * Throughput on real shapes: products and layers, what surrounds them, whole training steps. Every row is checked
- * before it is timed. A table on the screen, JSON beside it.
- */
+/** Throughput on real shapes: products and layers, what surrounds them, single ops. Every row is checked before it is timed. */
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CropBatch, packCrops } from "../src/augment/crop_batch.ts";
-import { openDevice } from "../src/gpu/device.ts";
+import { type Gpu, openDevice } from "../src/gpu/device.ts";
 import { warpAffine } from "../src/kernels/augment.ts";
-import { convForward, convFlops, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../src/kernels/conv.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
 import { Batchnorm } from "../src/nn/layers.ts";
 import { ParameterStore } from "../src/nn/store.ts";
 import { backward } from "../src/autograd/tape.ts";
 import { add } from "../src/ops/elementwise.ts";
 import { heatmapMse } from "../src/ops/heatmap_mse.ts";
-import { Random } from "../src/random.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
-import { renderTable } from "../src/train/log.ts";
 import type { CropSample } from "../src/data/sample.ts";
-import { type Case, largestDifference, memoryCase, type Row, timeReplay, uploadRandom } from "./case.ts";
-import { type ConvProblem, GEMM_1024, poseResnet18 } from "./problems.ts";
-import { commit, writeReport } from "./report.ts";
-import { buildStep, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
+import { type Case, largestDifference, memoryCase, timeReplay, uploadRandom } from "./case.ts";
+import { algorithms, convCase, type Direction, takesWinograd } from "./layers.ts";
+import { type ConvProblem, hrnetW32, mergedLayers, poseResnet18, poseResnet50, square } from "./problems.ts";
+import { runTable } from "./table.ts";
 
 const BATCH = 8;
-const CHECKS = 48;
-const ALLOWED_ERROR = 1e-4;
-
-type Direction = "forward" | "gradInput" | "gradWeight";
-
-/** One element of a direction's result by the definition, f64. */
-function expectedElement(s: ConvShape, direction: Direction, at: number, { x, w, gy }: { x: Float32Array; w: Float32Array; gy: Float32Array }): number {
-  const xAt = (n: number, h: number, v: number, c: number) => (h < 0 || v < 0 || h >= s.inH || v >= s.inW ? 0 : (x[((n * s.inH + h) * s.inW + v) * s.inC + c] as number));
-  let sum = 0;
-  if (direction === "forward") {
-    const [q, j, i, n] = [at % s.outC, Math.floor(at / s.outC) % s.outW, Math.floor(at / s.outC / s.outW) % s.outH, Math.floor(at / s.outC / s.outW / s.outH)];
-    for (let a = 0; a < s.kernelH; a++)
-      for (let b = 0; b < s.kernelW; b++)
-        for (let c = 0; c < s.inC; c++) sum += xAt(n, i * s.strideH - s.padH + a, j * s.strideW - s.padW + b, c) * (w[((a * s.kernelW + b) * s.inC + c) * s.outC + q] as number);
-  } else if (direction === "gradInput") {
-    const [c, v, h, n] = [at % s.inC, Math.floor(at / s.inC) % s.inW, Math.floor(at / s.inC / s.inW) % s.inH, Math.floor(at / s.inC / s.inW / s.inH)];
-    for (let a = 0; a < s.kernelH; a++)
-      for (let b = 0; b < s.kernelW; b++) {
-        const [i, j] = [(h + s.padH - a) / s.strideH, (v + s.padW - b) / s.strideW];
-        if (!Number.isInteger(i) || !Number.isInteger(j) || i < 0 || j < 0 || i >= s.outH || j >= s.outW) continue;
-        for (let q = 0; q < s.outC; q++) sum += (gy[((n * s.outH + i) * s.outW + j) * s.outC + q] as number) * (w[((a * s.kernelW + b) * s.inC + c) * s.outC + q] as number);
-      }
-  } else {
-    const [q, c, b, a] = [at % s.outC, Math.floor(at / s.outC) % s.inC, Math.floor(at / s.outC / s.inC) % s.kernelW, Math.floor(at / s.outC / s.inC / s.kernelW)];
-    for (let n = 0; n < s.batch; n++)
-      for (let i = 0; i < s.outH; i++)
-        for (let j = 0; j < s.outW; j++) sum += xAt(n, i * s.strideH - s.padH + a, j * s.strideW - s.padW + b, c) * (gy[((n * s.outH + i) * s.outW + j) * s.outC + q] as number);
-  }
-  return sum;
-}
-
-/** Swaps the channel axes of weights [taps, a, b]: a deconvolution stores them the other way round. */
-function swapped(w: Float32Array, { inC, outC }: ConvShape): Float32Array {
-  const out = new Float32Array(w.length);
-  for (let i = 0; i < w.length; i++) {
-    const [q, c, tap] = [i % outC, Math.floor(i / outC) % inC, Math.floor(i / outC / inC)];
-    out[(tap * outC + q) * inC + c] = w[i] as number;
-  }
-  return out;
-}
-
-function convCase({ name, kind, shape }: ConvProblem, direction: Direction): Case {
-  return {
-    name: `${name} ${direction}`,
-    async run(gpu) {
-      const s = shape;
-      const x = uploadRandom(gpu, s.batch * s.inH * s.inW * s.inC, 1);
-      const w = uploadRandom(gpu, s.kernelH * s.kernelW * s.inC * s.outC, 2);
-      const gy = uploadRandom(gpu, s.batch * s.outH * s.outW * s.outC, 3);
-      const deconv = kind === "deconv";
-      if (deconv) gpu.write(w.range, swapped(w.values, s));
-      // In terms of the convolution: what a deconvolution calls forward is its input gradient, and the other way round.
-      const role: Direction = deconv && direction !== "gradWeight" ? (direction === "forward" ? "gradInput" : "forward") : direction;
-      const out = gpu.persistent({ forward: gy, gradInput: x, gradWeight: w }[role].range.bytes, "result");
-      const work = () => {
-        if (role === "forward") {
-          if (deconv) deconvGradInput(gpu, { gradY: x.range, w: w.range, gradX: out, shape });
-          else convForward(gpu, { x: x.range, w: w.range, y: out, shape });
-        } else if (role === "gradInput") {
-          if (deconv) deconvForward(gpu, { x: gy.range, w: w.range, y: out, shape });
-          else convGradInput(gpu, { gradY: gy.range, w: w.range, gradX: out, shape });
-        } else if (deconv) deconvGradWeight(gpu, { x: gy.range, gradY: x.range, gradW: out, shape });
-        else convGradWeight(gpu, { x: x.range, gradY: gy.range, gradW: out, shape });
-      };
-      gpu.scope(work);
-      const result = await gpu.readFloats(out);
-      const random = new Random({ seed: 4, stream: 510 });
-      let [error, largest] = [0, 1e-9];
-      for (let k = 0; k < CHECKS; k++) {
-        let at = random.integer(0, result.length);
-        const expected = expectedElement(s, role, at, { x: x.values, w: w.values, gy: gy.values });
-        if (deconv && role === "gradWeight") {
-          const [q, c, tap] = [at % s.outC, Math.floor(at / s.outC) % s.inC, Math.floor(at / s.outC / s.inC)];
-          at = (tap * s.outC + q) * s.inC + c;
-        }
-        error = Math.max(error, Math.abs(expected - (result[at] as number)));
-        largest = Math.max(largest, Math.abs(expected));
-      }
-      const ms = timeReplay(gpu, work);
-      const bytes = x.range.bytes + w.range.bytes + gy.range.bytes;
-      for (const range of [x.range, w.range, gy.range, out]) gpu.free(range);
-      return { name: this.name, ms, gflops: convFlops(s) / ms / 1e6, gbytes: bytes / ms / 1e6, error: error / largest };
-    },
-  };
-}
-
 function memoryCases(): Case[] {
   const [h, w, c] = [64, 48, 64];
   const count = BATCH * h * w * c;
@@ -210,47 +118,6 @@ function memoryCases(): Case[] {
   ];
 }
 
-const STEPS: StepProblem[] = [
-  stepProblem("step supervised quickstart network", ...QUICKSTART, ...SUPERVISED),
-  stepProblem("step PoseCons quickstart network", ...QUICKSTART, ...POSE_CONS),
-  stepProblem("step supervised PoseResNet-18 256x192", ...poseResnet(18, BATCH), ...SUPERVISED),
-];
-
-function stepCase(problem: StepProblem): Case {
-  const { BATCH_SIZE: batch } = problem.config.TRAIN;
-  return {
-    name: `${problem.name}, batch ${batch}`,
-    async run(gpu) {
-      const { prepare, work, losses: out, free } = buildStep(gpu, problem);
-      const losses: number[] = [];
-      prepare(0);
-      gpu.scope(work);
-      prepare(1);
-      const recording = gpu.record(work);
-      losses.push((await gpu.readFloats(out))[0] as number);
-      const before = gpu.counters;
-      let [best, host] = [Infinity, 0];
-      for (let step = 2; step < 7; step++) {
-        prepare(step);
-        gpu.fenceBlocking();
-        const started = performance.now();
-        const hostMs = recording.replay();
-        gpu.fenceBlocking();
-        const ms = performance.now() - started;
-        if (ms < best) [best, host] = [ms, hostMs];
-      }
-      losses.push((await gpu.readFloats(out))[0] as number);
-      const made = gpu.counters.bindGroups - before.bindGroups;
-      // Right means: the loss is finite and falls on a batch seen six times, and a replay makes nothing.
-      const right = losses.every(Number.isFinite) && (losses[1] as number) < (losses[0] as number) && made === 0;
-      const row: Row = { name: this.name, ms: best, gflops: recording.flops / best / 1e6, hostShare: host / best, images: (1000 * batch) / best, bytes: recording.plannedBytes, error: right ? 0 : 1 };
-      recording.dispose();
-      free();
-      return row;
-    },
-  };
-}
-
 const EAGER_CALLS = 2000;
 const CALLS_IN_SCOPE = 50;
 
@@ -273,11 +140,34 @@ const eagerCase: Case = {
   },
 };
 
-function allCases(): Case[] {
-  const directions: Direction[] = ["forward", "gradInput", "gradWeight"];
+const DIRECTIONS: readonly Direction[] = ["forward", "gradInput", "gradWeight"];
+
+/** Views of a MultiAugs step that share a launch with the labelled images. */
+const VIEWS = 4;
+
+/** Layers of the networks at a usual batch, those of a merged launch, and a few by every algorithm. */
+function layerCases(gpu: Gpu): Case[] {
+  const batch = gpu.info.kind === "hardware" ? 32 : BATCH;
+  const named = (prefix: string, problems: readonly ConvProblem[]) => problems.map((problem) => ({ ...problem, name: `${prefix} ${problem.name}` }));
+  const known = new Set<string>();
+  // A shape that several networks have is timed once, under the first of them.
+  const problems = [...named("R18", poseResnet18(batch)), ...named("R50", poseResnet50(batch)), ...named("W32", hrnetW32(batch)), ...named(`merged ${(1 + VIEWS) * batch}`, mergedLayers((1 + VIEWS) * batch))].filter(({ kind, shape }) => {
+    const key = JSON.stringify([kind, shape]);
+    return !known.has(key) && known.add(key);
+  });
+  // Nobody asks for the gradient of the images.
+  const directionsOf = ({ name }: ConvProblem) => DIRECTIONS.filter((direction) => direction !== "gradInput" || !name.endsWith(" 3-64"));
+  const planned = problems.flatMap((problem) => directionsOf(problem).map((direction) => convCase(problem, direction)));
+  const compared = problems.filter(({ name }) => ["R18 layer1 3x3 64-64", "R18 layer2 3x3/2 64-128", "R18 layer3 3x3 256-256", "R18 deconv2 4x4/2 256-256"].includes(name));
+  const byAlgorithm = compared.flatMap((problem) =>
+    DIRECTIONS.flatMap((direction) => algorithms(gpu).filter(({ name }) => name !== "winograd" || takesWinograd(problem, direction)).map((algorithm) => convCase(problem, direction, algorithm))),
+  );
+  return [convCase(square(1024), "forward"), ...planned, ...byAlgorithm];
+}
+
+/** What surrounds the layers. */
+function surroundings(): Case[] {
   return [
-    convCase(GEMM_1024, "forward"),
-    ...poseResnet18(BATCH).flatMap((problem) => directions.filter((direction) => !(problem.name.startsWith("stem") && direction === "gradInput")).map((direction) => convCase(problem, direction))),
     ...memoryCases(),
     {
       name: "crop 256x192 from 640x480",
@@ -298,7 +188,6 @@ function allCases(): Case[] {
       },
     },
     eagerCase,
-    ...STEPS.map(stepCase),
   ];
 }
 
@@ -313,30 +202,5 @@ async function opFiles(): Promise<Case[]> {
 /** Runs all rows whose name contains `only`; returns whether every check passed. */
 export async function runBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<boolean> {
   const gpu = await openDevice();
-  console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
-  const rows: Row[] = [];
-  for (const item of [...allCases(), ...(await opFiles())].filter(({ name }) => !only || name.includes(only))) {
-    const row = await item.run(gpu);
-    rows.push(row);
-    console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);
-    await gpu.trim();
-  }
-  const digits = (value: number | undefined, count: number) => (value === undefined ? "" : value.toFixed(count));
-  console.log(
-    await renderTable(
-      ["", "ms", "GFLOP/s", "GB/s", "images/s", "host %", "MiB", "check"],
-      rows.map(({ name, ms, gflops, gbytes, images, hostShare, bytes, error }) => [
-        name,
-        ms.toFixed(ms < 0.1 ? 4 : 2),
-        digits(gflops, 1),
-        digits(gbytes, 2),
-        digits(images, 1),
-        digits(hostShare === undefined ? undefined : 100 * hostShare, 2),
-        digits(bytes === undefined ? undefined : bytes / 2 ** 20, 0),
-        error !== undefined && error > ALLOWED_ERROR ? `WRONG ${error.toExponential(1)}` : "right",
-      ]),
-    ),
-  );
-  await writeReport(gpu, { name: "", out, content: { rows } });
-  return rows.every(({ error }) => error === undefined || error <= ALLOWED_ERROR);
+  return runTable(gpu, { name: "", cases: [...layerCases(gpu), ...surroundings(), ...(await opFiles())], only, out });
 }

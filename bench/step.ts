@@ -8,6 +8,7 @@ import { addInto } from "../src/kernels/elementwise.ts";
 import { buildMethod, viewPlan } from "../src/methods/build.ts";
 import { passSlots } from "../src/methods/semi/consistency.ts";
 import { buildModel } from "../src/models/build.ts";
+import { hrnetStages } from "../src/models/hrnet.ts";
 import { Adam } from "../src/optim/adam.ts";
 import { LossScaler } from "../src/optim/loss_scaler.ts";
 import { Random } from "../src/random.ts";
@@ -32,9 +33,20 @@ export const QUICKSTART = [
 export function poseResnet(depth: number, batch: number): string[] {
   return ["MODEL.NUM_JOINTS=17", "MODEL.IMAGE_SIZE=[192,256]", `MODEL.EXTRA.NUM_LAYERS=${depth}`, "MODEL.EXTRA.SIGMA=2", `TRAIN.BATCH_SIZE=${batch}`];
 }
+/** Keys of supervised HRNet-W32 at 256x192. */
+export function poseHrnet32(batch: number): string[] {
+  const stages = hrnetStages(32).flatMap(({ modules, channels }, i) => [`MODEL.EXTRA.STAGE${i + 2}.NUM_MODULES=${modules}`, `MODEL.EXTRA.STAGE${i + 2}.NUM_CHANNELS=[${channels.join(",")}]`]);
+  return ["MODEL.NAME=pose_hrnet", "DATASET.TRAIN_DATASET=coco", "MODEL.NUM_JOINTS=17", "MODEL.IMAGE_SIZE=[192,256]", "MODEL.EXTRA.SIGMA=2", `TRAIN.BATCH_SIZE=${batch}`, ...stages];
+}
 /** Keys of the methods. */
 export const SUPERVISED = ["MODEL.NAME=pose_resnet", "DATASET.TRAIN_DATASET=coco"];
 export const POSE_CONS = ["MODEL.NAME=pose_cons", "DATASET.TRAIN_DATASET=mix_coco_coco", "USE_JointCutout_AUG=true", "PARITY=original"];
+const JOCO_JCCM = ["DATASET.TRAIN_DATASET=mix_coco_coco", "MULTI_AUGS=true", "USE_JointCutMix_CutOut_AUG=true", "USE_JointCutout_CutMix_AUG=true", "PARITY=original"];
+const ALL_FOUR = [...JOCO_JCCM, "USE_JointCutout_AUG=true", "USE_JointCutMix_AUG=true"];
+/** MultiAugs' views: JOCO and JCCM; with JC and JO before them; these for a pair of networks. */
+export const MULTI_2 = ["MODEL.NAME=pose_cons", ...JOCO_JCCM];
+export const MULTI_4 = ["MODEL.NAME=pose_cons", ...ALL_FOUR];
+export const DUAL_MULTI_4 = ["MODEL.NAME=pose_dual", ...ALL_FOUR];
 
 /** A step that can be run, recorded or only planned. */
 export interface BenchStep {
@@ -45,6 +57,8 @@ export interface BenchStep {
   readonly losses: BufferRange;
   /** Bytes of parameters, their gradients and Adam's moments. */
   readonly stateBytes: number;
+  /** Labelled and unlabelled images that a step takes. */
+  readonly imagesPerStep: number;
   /** Gives back networks and optimiser state. */
   free(): void;
 }
@@ -84,6 +98,7 @@ export function buildStep(gpu: Gpu, { config }: StepProblem, { recompute = confi
   return {
     losses,
     stateBytes: 4 * store.parameterArena.bytes,
+    imagesPerStep: (plan ? 2 : 1) * batch,
     prepare(step) {
       method.prepare({ labelled: packed, ...(plan ? { unlabelled: packed } : {}) }, { epoch: 0, stepInEpoch: step, step });
       adam.prepare(1e-3);

@@ -1,0 +1,60 @@
+/** Runs the rows of a table: ceilings first, then each row; prints them and writes the JSON file. */
+import type { Gpu } from "../src/gpu/device.ts";
+import { renderTable } from "../src/train/log.ts";
+import type { Case, Row } from "./case.ts";
+import { type Ceilings, measureCeilings } from "./ceilings.ts";
+import { commit, writeReport } from "./report.ts";
+
+/** Largest relative error that a check lets pass. */
+const ALLOWED_ERROR = 1e-4;
+
+/** What to run, and what to call the results. */
+export interface TableFacts {
+  /** Names the file; "" for the table without a name. */
+  name: string;
+  cases: readonly Case[];
+  only: string | undefined;
+  out: string | undefined;
+}
+
+function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceilings): number | undefined {
+  if (gflops !== undefined) return gflops / gemmGflops;
+  return gbytes === undefined ? undefined : gbytes / copyGbytes;
+}
+
+/** Runs all rows whose name contains `only`; returns whether every check passed. */
+export async function runTable(gpu: Gpu, { name: table, cases, only, out }: TableFacts): Promise<boolean> {
+  const ceilings = measureCeilings(gpu);
+  await gpu.trim();
+  console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
+  console.error(`ceilings copy ${ceilings.copyGbytes.toFixed(1)} GB/s, product ${ceilings.gemmGflops.toFixed(1)} GFLOP/s`);
+  const rows: Row[] = [];
+  for (const item of cases.filter(({ name }) => !only || name.includes(only))) {
+    const row = await item.run(gpu);
+    const share = ceilingShare(row, ceilings);
+    rows.push(share === undefined ? row : { ...row, ceilingShare: share });
+    console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);
+    await gpu.trim();
+  }
+  const digits = (value: number | undefined, count: number) => (value === undefined ? "" : value.toFixed(count));
+  const percent = (share: number | undefined, count: number) => digits(share === undefined ? undefined : 100 * share, count);
+  const wrong = ({ error }: Row) => error !== undefined && !(error <= ALLOWED_ERROR);
+  console.log(
+    await renderTable(
+      ["", "ms", "GFLOP/s", "GB/s", "ceiling %", "images/s", "host %", "MiB", "check"],
+      rows.map((row) => [
+        row.name,
+        row.ms.toFixed(row.ms < 0.1 ? 4 : 2),
+        digits(row.gflops, 1),
+        digits(row.gbytes, 2),
+        percent(row.ceilingShare, 0),
+        digits(row.images, 1),
+        percent(row.hostShare, 2),
+        digits(row.bytes === undefined ? undefined : row.bytes / 2 ** 20, 0),
+        wrong(row) ? `WRONG ${row.error?.toExponential(1)}` : "right",
+      ]),
+    ),
+  );
+  await writeReport(gpu, { name: table, out, content: { ceilings, rows } });
+  return !rows.some(wrong);
+}

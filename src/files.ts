@@ -36,6 +36,7 @@ const WRITE_REMEDIES: Readonly<Record<string, { what: string; fix: string }>> = 
     fix: "choose a folder that you may write to, or change its permissions",
   },
   EROFS: { what: "the file system is read-only", fix: "choose a folder on a disk that can be written" },
+  ENOENT: { what: "its folder cannot be made", fix: "choose another folder" },
   ENOTDIR: { what: "a part of the path is a file, not a folder", fix: "remove that file or choose another folder" },
   EEXIST: { what: "a file is in the place of a folder", fix: "remove that file or choose another folder" },
   EISDIR: { what: "a folder of that name is in the way", fix: "remove it or choose another name" },
@@ -50,7 +51,9 @@ const WRITE_REMEDIES: Readonly<Record<string, { what: string; fix: string }>> = 
 export function writeError(path: string, error: unknown): unknown {
   if (error instanceof DataError) return error;
   const code = systemErrorCode(error);
-  const remedy = code === undefined ? undefined : WRITE_REMEDIES[code];
+  // A file that is missing is no failed write, but for a folder that cannot be made, as below /proc.
+  const other = code === "ENOENT" && !(error instanceof Error && "syscall" in error && error.syscall === "mkdir");
+  const remedy = code === undefined || other ? undefined : WRITE_REMEDIES[code];
   if (!remedy) return error;
   return new DataError(
     {

@@ -113,16 +113,18 @@ export function fitsExactly({ missing, unexpected, reshaped }: NameReport): bool
   return missing.length + unexpected.length + reshaped.length === 0;
 }
 
+const EXACT_FIX = "use the configuration that the file was trained with, or --allow-partial to take what fits";
+
 /**
  * Refuses a report that is not an exact fit.
  * @throws DataError with the report.
  */
-export function requireExactFit(report: NameReport, where: string): void {
+export function requireExactFit(report: NameReport, where: string, { fix = EXACT_FIX }: { fix?: string } = {}): void {
   if (fitsExactly(report)) return;
   throw new DataError({
     code: "checkpoint/mismatch",
     message: `the tensors do not fit the network: ${reportLines(report, { shown: 3 }).join("; ")}`,
-    fix: "use the configuration that the file was trained with, or --allow-partial to take what fits",
+    fix,
     where,
   });
 }

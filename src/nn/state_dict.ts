@@ -34,7 +34,7 @@ function expectTensor({ get, where }: { get(name: string): StoredTensor | undefi
       code: "checkpoint/mismatch",
       where,
       message: tensor ? `tensor ${name} has shape ${shapeText(tensor.shape)}, the network wants ${shapeText(shape)}` : `tensor ${name} is missing`,
-      fix: "use the configuration that the file was trained with",
+      fix: "use the configuration that the file was trained with; a run keeps it as config.yaml in its folder",
     });
   }
   return toFloat32(tensor, name);

@@ -13,6 +13,10 @@ import { openSafetensors, safetensorsChunks, type StoredTensor } from "../intero
 /** What the metadata of a tensor file and the JSON say. */
 export const CHECKPOINT_FORMAT = "limber-checkpoint";
 const VERSION = 1;
+/** Begins the names of a model's tensors. */
+export const MODEL_PREFIX = "model.";
+
+const FOREIGN_FIX = "give a checkpoint, for example best.json in the folder of a run, or weights as .pth, .pt, .pth.tar or .safetensors";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
@@ -60,7 +64,7 @@ export interface CheckpointState {
   counters: Readonly<Record<string, number>>;
 }
 
-/** What a checkpoint holds. Tensor names are PyTorch's, with a prefix such as "model." or "adam.m.". */
+/** What a checkpoint holds. Tensor names are PyTorch's, with a prefix: MODEL_PREFIX, or for example "adam.m.". */
 export interface Checkpoint {
   tensors: ReadonlyMap<string, StoredTensor>;
   state: CheckpointState;
@@ -139,7 +143,7 @@ async function recordOf(tensorPath: string): Promise<string> {
   throw new DataError({
     code: "checkpoint/foreign",
     message: "is not a checkpoint of this program: no JSON file beside it names it",
-    fix: "give the JSON file of a checkpoint, for example best.json in the folder of a run",
+    fix: FOREIGN_FIX,
     where: tensorPath,
   });
 }
@@ -166,7 +170,7 @@ async function readRecord(path: string): Promise<unknown> {
       {
         code: "checkpoint/foreign",
         message: "is not a checkpoint: not JSON",
-        fix: "give the JSON file of a checkpoint, for example best.json in the folder of a run",
+        fix: FOREIGN_FIX,
         where: path,
       },
       { cause: error },
@@ -180,7 +184,7 @@ function parseRecord(path: string, raw: unknown): v.InferOutput<typeof recordSch
     throw new DataError({
       code: "checkpoint/foreign",
       message: `is not a checkpoint: it lacks "format": "${CHECKPOINT_FORMAT}"`,
-      fix: "give the JSON file of a checkpoint, for example best.json in the folder of a run",
+      fix: FOREIGN_FIX,
       where: path,
     });
   }

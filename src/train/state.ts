@@ -1,6 +1,5 @@
 /** A run's state between the device and a checkpoint. */
-import type { ResolvedConfig } from "../config/config.ts";
-import { restoreConfig } from "../config/config.ts";
+import { type ResolvedConfig, restoreConfig } from "../config/config.ts";
 import { ConfigError, DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
@@ -11,10 +10,8 @@ import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/stat
 import type { ParameterStore } from "../nn/store.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
-import { loadCheckpointFile } from "./checkpoint.ts";
+import { loadCheckpointFile, MODEL_PREFIX } from "./checkpoint.ts";
 import { isBareWeights, loadModelWeights } from "./weights_file.ts";
-
-const MODEL = "model.";
 
 function prefixed(prefix: string, tensors: ReadonlyMap<string, StoredTensor>): [string, StoredTensor][] {
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
@@ -34,7 +31,7 @@ export interface TrainingState {
 
 /** Weights, running statistics and, of a run that is to go on, the rest of its state. */
 export async function collectTensors(store: ParameterStore, state?: TrainingState): Promise<Map<string, StoredTensor>> {
-  const tensors = new Map(prefixed(MODEL, await readStateDict(store)));
+  const tensors = new Map(prefixed(MODEL_PREFIX, await readStateDict(store)));
   if (!state) return tensors;
   const { optimiser, companions } = state;
   for (const [prefix, other] of companions) for (const [name, tensor] of prefixed(prefix, await readStateDict(other))) tensors.set(name, tensor);
@@ -47,7 +44,7 @@ export async function collectTensors(store: ParameterStore, state?: TrainingStat
 /** The reverse. Errors: DataError naming the tensor that is missing or has another shape. */
 export function restoreTensors(tensors: ReadonlyMap<string, StoredTensor>, where: string, store: ParameterStore, state?: TrainingState): void {
   const under = (prefix: string) => ({ where, get: (name: string) => tensors.get(prefix + name) });
-  writeStateDict(store, under(MODEL));
+  writeStateDict(store, under(MODEL_PREFIX));
   if (!state) return;
   const { optimiser, companions } = state;
   for (const [prefix, other] of companions) writeStateDict(other, under(prefix));
@@ -104,7 +101,7 @@ export async function loadModel(gpu: Gpu, { modelFile, config: given, allowParti
   const { store } = model;
   store.materialise(gpu, config.SEED, { gradients: false, values: allowPartial, ...(slots === undefined ? {} : { slots }) });
   // The weights of several networks for a single one: names decide, as for bare weights.
-  const ofSeveral = model.networks.length === 1 && [...(checkpoint?.tensors.keys() ?? [])].some((name) => name.startsWith(`${MODEL}${networkPrefix(1)}`));
+  const ofSeveral = model.networks.length === 1 && [...(checkpoint?.tensors.keys() ?? [])].some((name) => name.startsWith(`${MODEL_PREFIX}${networkPrefix(1)}`));
   if (!checkpoint || allowPartial || ofSeveral) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });
   else restoreTensors(checkpoint.tensors, modelFile, store);
   return { model, config };

@@ -7,7 +7,7 @@ import { isTorchFile, openTorch, stateDict } from "../interop/torch.ts";
 import { streamStateDict } from "../nn/state_dict.ts";
 import type { PoseModel } from "../models/network.ts";
 import type { ParameterStore } from "../nn/store.ts";
-import { CHECKPOINT_FORMAT, loadCheckpointFile } from "./checkpoint.ts";
+import { CHECKPOINT_FORMAT, loadCheckpointFile, MODEL_PREFIX } from "./checkpoint.ts";
 
 /** An opened file of weights. */
 export interface WeightsFile {
@@ -20,7 +20,6 @@ export interface WeightsFile {
   read(name: string): Promise<StoredTensor>;
 }
 
-const OWN_PREFIX = "model.";
 const TORCH_NAME = /\.(pth|pt|ckpt|bin)(\.tar)?$|\.tar$/i;
 
 function known<T>(tensors: ReadonlyMap<string, T>, name: string): T {
@@ -30,7 +29,7 @@ function known<T>(tensors: ReadonlyMap<string, T>, name: string): T {
 }
 
 function ownTensors<T>(tensors: ReadonlyMap<string, T>): Map<string, T> {
-  return new Map([...tensors].filter(([name]) => name.startsWith(OWN_PREFIX)).map(([name, tensor]) => [name.slice(OWN_PREFIX.length), tensor]));
+  return new Map([...tensors].filter(([name]) => name.startsWith(MODEL_PREFIX)).map(([name, tensor]) => [name.slice(MODEL_PREFIX.length), tensor]));
 }
 
 /**
@@ -56,7 +55,7 @@ export async function openWeights(path: string): Promise<WeightsFile> {
   if (path.endsWith(".safetensors")) {
     const file = await openSafetensors(path);
     if (file.metadata["format"] !== CHECKPOINT_FORMAT) return { path, kind: "safetensors", tensors: file.entries, read: (name) => file.read(name) };
-    return { path, kind: "tensors of a checkpoint", tensors: ownTensors(file.entries), read: (name) => file.read(OWN_PREFIX + name) };
+    return { path, kind: "tensors of a checkpoint", tensors: ownTensors(file.entries), read: (name) => file.read(MODEL_PREFIX + name) };
   }
   const { tensors } = await loadCheckpointFile(path);
   const own = ownTensors(tensors);
@@ -106,6 +105,8 @@ export function fitLines({ report, normalised }: Fit): string[] {
 /** Names of the part of a network that depends on the joints or is never pretrained. */
 const HEAD = /^(deconv_layers|final_layer|final_layers|prm|hourglass\.(chantojoints|jointstochan))\./;
 
+const BACKBONE_FIX = "use weights of the configured backbone, or leave MODEL.PRETRAINED empty to start from random weights";
+
 /** How a file is to be loaded. */
 export interface LoadOptions {
   /**
@@ -144,7 +145,7 @@ export async function loadWeights(store: ParameterStore, path: string, { need, l
   const chosen = (name: string) => layers === undefined || layers[0] === "*" || layers.includes(name.slice(0, name.indexOf(".")));
   if (need === "backbone") {
     const needed = (name: string) => chosen(name) && !HEAD.test(name);
-    requireExactFit({ ...report, unexpected: [], missing: report.missing.filter(needed), reshaped: report.reshaped.filter(({ name }) => needed(name)) }, path);
+    requireExactFit({ ...report, unexpected: [], missing: report.missing.filter(needed), reshaped: report.reshaped.filter(({ name }) => needed(name)) }, path, { fix: BACKBONE_FIX });
   }
   if (report.matched.length === 0) {
     throw new DataError({ code: "checkpoint/mismatch", message: "not one of its tensors fits the network", fix: "use weights of the configured network", where: path });

@@ -17,7 +17,7 @@ type Screen = NodeJS.WritableStream & { readonly isTTY?: boolean };
 export interface RunLogOptions {
   /** Where to; standard error unless given. */
   stream?: Screen;
-  /** Text files that get every line, also those that a bar replaces on the screen. Appended to. */
+  /** Text files that get every line, also those that a bar replaces on the screen. Appended to; folders are made with the first line. */
   files?: readonly string[];
   /** Steps between two lines (PRINT_FREQ). */
   linePeriod: number;
@@ -48,12 +48,12 @@ export class RunLog {
   readonly #options: RunLogOptions;
   readonly #now: () => number;
   #task: Task | undefined;
+  #foldersMade = false;
 
   constructor(options: RunLogOptions) {
     this.#stream = options.stream ?? process.stderr;
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    for (const file of options.files ?? []) mkdirSync(dirname(file), { recursive: true });
   }
 
   get #isTerminal(): boolean {
@@ -94,7 +94,8 @@ export class RunLog {
     task.lastLineMs = now;
     const msPerStep = (now - task.startedMs) / Math.max(1, done);
     const left = showDuration((msPerStep * (task.total - done)) / 1000);
-    const text = `${task.label}  ${done}/${task.total}  ${shown}  ${showNumber(msPerStep)} ms/step  ${left} left`;
+    const parts = [task.label, `${done}/${task.total}`, shown, `${showNumber(msPerStep)} ms/step`, `${left} left`];
+    const text = parts.filter((part) => part !== "").join("  ");
     this.#toFile(text);
     if (!task.bar) this.#stream.write(`${text}\n`);
   }
@@ -108,11 +109,13 @@ export class RunLog {
   #toFile(text: string): void {
     for (const file of this.#options.files ?? []) {
       try {
+        if (!this.#foldersMade) mkdirSync(dirname(file), { recursive: true });
         appendFileSync(file, `${text}\n`);
       } catch (error) {
         throw writeError(file, error);
       }
     }
+    this.#foldersMade = true;
   }
 }
 
@@ -268,7 +271,10 @@ function isStepRecord(value: unknown): value is StepRecord {
   return typeof value === "object" && value !== null && "step" in value && Number.isSafeInteger(value.step);
 }
 
-/** A table with a head line: the first column is set left, the others right. */
+/** Characters of a line that most terminals show. */
+const WIDEST_LINE = 140;
+
+/** A table with a head line: the first column is set left, the others right. One that is too wide comes turned, its columns as rows. */
 export async function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
   const { default: Table } = await import("cli-table3");
   const rule = { mid: "-", "mid-mid": "  ", "left-mid": "", "right-mid": "" };
@@ -292,6 +298,10 @@ export async function renderTable(head: readonly string[], rows: readonly (reado
   // cli-table3 rules off every row; only the one below the head is wanted.
   const lines = table.toString().split("\n");
   const isRule = (line: string): boolean => /^[- ]+$/.test(line) && line.includes("--");
+  if ((lines[0]?.length ?? 0) > WIDEST_LINE && head.length > rows.length + 1) {
+    const [corner = "", ...names] = head;
+    return renderTable([corner, ...rows.map(([name = ""]) => name)], names.map((name, i) => [name, ...rows.map((row) => row[i + 1] ?? "")]));
+  }
   return lines
     .filter((line, i) => i < 2 || !isRule(line))
     .map((line) => line.trimEnd())

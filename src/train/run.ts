@@ -5,7 +5,7 @@ import { withRecompute } from "../autograd/op.ts";
 import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts, runFolder } from "../config/config.ts";
 import { isSupervised } from "../config/method_checks.ts";
 import { BatchLoader } from "../data/loader.ts";
-import { ConfigError } from "../error.ts";
+import { ConfigError, DataError } from "../error.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
 import { buildMethod, viewPlan } from "../methods/build.ts";
@@ -43,9 +43,15 @@ function methodName({ MODEL }: ResolvedConfig): string {
   return METHOD_NAMES[MODEL.NAME] ?? "supervised";
 }
 
+/** The scores of the epochs before; a file that is absent has none. Errors: DataError where it is no such file. */
 async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> {
-  const text = await readFile(path, "utf8").catch(() => "[]"); // absent in a new run
-  return (JSON.parse(text) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
+  const file = Bun.file(path);
+  if (!(await file.exists())) return [];
+  try {
+    return ((await file.json()) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
+  } catch (cause) {
+    throw new DataError({ code: "log/damaged", where: path, message: "is not a list of scores", fix: "remove or rename the file; it is only a record and is not needed to continue" }, { cause });
+  }
 }
 
 function diverged(name: string, value: number, { step, mixed }: { step: number; mixed: boolean }): ConfigError {
@@ -61,13 +67,13 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const debug = debugModes(process.env["LIMBER_DEBUG"]);
   const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, "train.log"), join(folder, logName(loaded.path, "train", started))] });
   const say = (text: string) => log.line(text);
-  for (const note of loaded.notes) say(`note      ${note}`);
-  await mkdir(folder, { recursive: true });
   await prepareData(config, say);
 
   const source = new SampleSource(config);
   const data = await openTrainingData(config, source, say);
   const test = await readSet(config, "test", { say });
+  await mkdir(folder, { recursive: true });
+  for (const note of loaded.notes) say(`note      ${note}`);
   const gpu = await openDevice();
   if (config.PRECISION === "mixed") gpu.requireHalf();
   const model = buildModel(config);
@@ -111,6 +117,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     const layers = backboneOf(MODEL) === "hrnet" ? MODEL.EXTRA.PRETRAINED_LAYERS : undefined;
     await loadModelWeights(model, await findPretrained(MODEL.PRETRAINED, say), { need: "backbone", layers, say });
   }
+  if (resume && !continued) say(`resume    nothing in ${folder} to go on from: the run begins`);
   if (!continued) method.endEpoch();
   const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
   const board = EventFile.open(config.LOG_DIR === "" ? join(folder, "tensorboard") : `${runFolder(loaded, config.LOG_DIR)}_${started}`, continued ? { resumedStep: step } : {});

@@ -37,16 +37,16 @@ export async function runValidation(request: ValidRequest): Promise<void> {
   const { config } = loaded;
   const log = new RunLog({ linePeriod: 1_000_000, files: [join(folder, logName(loaded.path, "valid"))] });
   const say = (line: string) => log.line(line);
-  for (const note of loaded.notes) say(`note      ${note}`);
   await prepareData(config, say);
   const set = await readSet(config, "test", { say });
+  await mkdir(folder, { recursive: true });
+  for (const note of loaded.notes) say(`note      ${note}`);
   const gpu = await openDevice();
   const [first, ...more] = await loadNetworks(gpu, request, say);
   if (!first || (request.ensemble && more.length === 0)) {
     throw new ConfigError({ code: "cli/bad-argument", where: modelFiles.join(", "), message: "one network is no ensemble", fix: "give weights of several networks, or --model-file several times" });
   }
   const source = new SampleSource(config);
-  await mkdir(folder, { recursive: true });
   await log.begin("validation", Math.ceil(set.records.length / Math.min(config.TEST.BATCH_SIZE, set.records.length)));
   const evaluation = await evaluateNetworks([first, ...more], { set, source, config, progress: (done) => log.advance(done, {}) });
   log.end();

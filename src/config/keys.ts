@@ -59,7 +59,7 @@ export function typeName(schema: v.GenericSchema): string {
     case "union":
       return v.getTitle(inner) ?? inner.expects;
     default:
-      return expects.replaceAll('"', "").replace(/^\((.*)\)$/, "$1");
+      return expects.replaceAll('""', "(empty)").replaceAll('"', "").replace(/^\((.*)\)$/, "$1");
   }
 }
 

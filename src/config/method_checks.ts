@@ -31,7 +31,7 @@ export function augmentationsOf(config: ResolvedConfig): (typeof AUGMENTATIONS)[
   return AUGMENTATION_KEYS.filter((name) => config[name]).map((name) => AUGMENTATIONS[name]);
 }
 
-/** Those made of whole images by the loader; there can be one of them. */
+/** Those that change colours of whole images; there can be one of them. */
 const IMAGE_AUGMENTATIONS: readonly AugmentationKey[] = ["USE_RandAug_AUG", "USE_TrivialAug_AUG", "USE_YOCORA_AUG", "USE_YOCOTA_AUG"];
 
 /** How many patches an augmentation takes from which key. */

@@ -62,7 +62,7 @@ export async function drawRunCurves(folder: string, { scores, scoreName, lossNam
   if (peaks.length === 0) return [path];
   const colors = peaks.map((name) => PEAK_COLORS[name.replace(/_\d+$/, "")]?.[name.endsWith("_2") ? 1 : 0] as string);
   const named = peaks.map((name) => ({ ...curve(name), name: name.replaceAll("_", " ") }));
-  await drawCurves({ title: "Peaks of heatmaps", xLabel: "epoch", yLabels: ["mean peak, share of flat maps"], series: named, colors, yRange: [0, 1] }, join(folder, "peaks.png"));
+  await drawCurves({ title: "Peaks of heatmaps", xLabel: "epoch", yLabels: ["mean peak, share of flat maps"], series: named, colors, yRange: [0, 1], legend: peaks.length > 3 ? "right" : "top" }, join(folder, "peaks.png"));
   return [path, join(folder, "peaks.png")];
 }
 

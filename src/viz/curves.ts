@@ -34,6 +34,9 @@ export interface CurveFigure {
 /** Colour-blind safe (Okabe and Ito). */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
+/** Between names above the plot, px: echarts takes them for shorter than they are. */
+const LEGEND_GAP = 26;
+
 /** Draws a chart as PNG bytes. */
 export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
   const [sharp, echarts] = await Promise.all([sharpModule(), import("echarts")]);
@@ -60,9 +63,9 @@ export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
     color: [...(figure.colors ?? COLORS)],
     textStyle: { fontFamily: FONT_FAMILY },
     title: { text: figure.title, left: "center", top: 8, textStyle: { fontSize: 16, fontFamily: FONT_FAMILY } },
-    legend: { itemWidth: 28, icon: "path://M0 0h28v3H0z", ...(beside ? { orient: "vertical" as const, right: 16, top: "middle" } : { top: 40 }) },
+    legend: { itemWidth: 28, itemGap: beside ? 10 : LEGEND_GAP, icon: "path://M0 0h28v3H0z", ...(beside ? { orient: "vertical" as const, right: 16, top: "middle" } : { top: 40 }) },
     grid: { left: 78, right: beside ? 190 : right ? 78 : 28, top: beside ? 48 : 84, bottom: 56 },
-    xAxis: { type: "value", ...range(figure.xRange), name: figure.xLabel, nameLocation: "middle", nameGap: 32, scale: true, splitLine: { show: false } },
+    xAxis: { type: "value", max: "dataMax" as const, ...range(figure.xRange), name: figure.xLabel, nameLocation: "middle", nameGap: 32, scale: true, splitLine: { show: false } },
     yAxis: right ? [axis(figure.yLabels[0], 0), axis(right, 1)] : [axis(figure.yLabels[0], 0)],
     series: figure.series.map(({ name, points, axis: yAxisIndex = 0, symbols }) => ({
       type: "line" as const,

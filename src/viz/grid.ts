@@ -26,7 +26,8 @@ export interface GridOptions {
 const GAP = 8;
 const GROUP_GAP = 16;
 const CAPTION = 20;
-const TITLE = 40;
+const TITLE_SIZE = 17;
+const TITLE_LINE = 22;
 const NAME_SIZE = 14;
 /** Width of a letter by the size of the font, about. */
 const LETTER = 0.64;
@@ -34,6 +35,17 @@ const LETTER = 0.64;
 function text(content: string, { x, y, size, anchor }: { x: number; y: number; size: number; anchor: "end" | "middle" }): string {
   const safe = content.replace(/[<>&"]/g, (mark) => `&#${mark.charCodeAt(0)};`);
   return `<text x="${x}" y="${y}" font-family="${FONT_FAMILY}" font-size="${size}" text-anchor="${anchor}" fill="#222222">${safe}</text>`;
+}
+
+/** Words in lines of at most so many letters, but for longer words. */
+function wrapped(content: string, letters: number): string[] {
+  const lines: string[] = [];
+  for (const word of content.split(" ")) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= letters) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** All tiles on a white page, as PNG bytes. */
@@ -44,10 +56,12 @@ export async function drawGrid(tiles: readonly Tile[], { columns, side = 220, as
   const [boxWidth, boxHeight] = [Math.round(side * Math.min(1, aspect)), Math.round(side / Math.max(1, aspect))];
   const cellHeight = boxHeight + (captioned ? CAPTION : 0) + GAP;
   const left = GAP + Math.ceil(Math.max(0, ...rowNames.map((name) => name.length + 1)) * LETTER * NAME_SIZE);
-  const top = (title ? TITLE : GAP) + (columnNames.length > 0 ? CAPTION : 0);
+  const width = left + columns * (boxWidth + GAP);
+  const titleLines = title ? wrapped(title, Math.floor((width - 2 * GAP) / (LETTER * TITLE_SIZE))) : [];
+  const top = (titleLines.length > 0 ? TITLE_LINE * titleLines.length + 18 : GAP) + (columnNames.length > 0 ? CAPTION : 0);
   const rowTop = (row: number) => top + row * cellHeight + Math.floor(row / groupRows) * GROUP_GAP;
-  const [width, height] = [left + columns * (boxWidth + GAP), rowTop(rows - 1) + cellHeight];
-  const labels: string[] = title ? [text(title, { x: width / 2, y: 26, size: 17, anchor: "middle" })] : [];
+  const height = rowTop(rows - 1) + cellHeight;
+  const labels = titleLines.map((line, i) => text(line, { x: width / 2, y: 26 + TITLE_LINE * i, size: TITLE_SIZE, anchor: "middle" }));
   columnNames.forEach((name, i) => labels.push(text(name, { x: left + i * (boxWidth + GAP) + boxWidth / 2, y: top - 7, size: NAME_SIZE, anchor: "middle" })));
   rowNames.forEach((name, i) => labels.push(text(name, { x: left - GAP, y: rowTop(i) + boxHeight / 2 + 5, size: NAME_SIZE, anchor: "end" })));
   const pictures = await Promise.all(

@@ -23,11 +23,25 @@ export interface PackedCrops {
   visible: Float32Array;
 }
 
+function windowBytes({ width, height }: CropSample["window"]): number {
+  return 3 * width * height;
+}
+
+function copyWindow({ pixels, window, rowBytes = 3 * window.width }: CropSample, into: Uint8Array, offset: number): void {
+  const own = 3 * window.width;
+  if (rowBytes === own) {
+    into.set(pixels.subarray(0, windowBytes(window)), offset);
+    return;
+  }
+  for (let row = 0; row < window.height; row++) into.set(pixels.subarray(row * rowBytes, row * rowBytes + own), offset + row * own);
+}
+
 /** Packs samples into the buffers that the crop kernel reads. Fewer samples than the batch leave black crops behind. */
 export function packCrops(samples: readonly CropSample[], { batch, size, joints, rgb }: CropBatchFacts): PackedCrops {
   const tableLength = 2 * (size[0] + size[1]);
   const packed: PackedCrops = {
-    pixels: new Uint8Array(samples.reduce((sum, { pixels }) => sum + pixels.length, 0)),
+    // Every byte is written below.
+    pixels: new Uint8Array(Buffer.allocUnsafeSlow(samples.reduce((sum, { window }) => sum + windowBytes(window), 0)).buffer),
     windows: new Int32Array(8 * batch),
     tables: new Int32Array(tableLength * batch),
     joints: new Float32Array(2 * joints * batch),
@@ -36,12 +50,12 @@ export function packCrops(samples: readonly CropSample[], { batch, size, joints,
   let offset = 0;
   samples.forEach((sample, n) => {
     const { window, imageSize, flip } = sample;
-    packed.pixels.set(sample.pixels, offset);
+    copyWindow(sample, packed.pixels, offset);
     packed.windows.set([offset, window.x, window.y, window.width, window.height, imageSize[0], flip ? 1 : 0, rgb ? 0 : 1], 8 * n);
     packed.tables.set(warpTables(sample.toInput, size), tableLength * n);
     packed.joints.set(sample.joints, 2 * joints * n);
     packed.visible.set(sample.visible, joints * n);
-    offset += sample.pixels.length;
+    offset += windowBytes(window);
   });
   return packed;
 }

@@ -6,7 +6,7 @@ import type { CropSample } from "./sample.ts";
 /** Crop [height, width, 3] in uint8, RGB, bilinear on a 1/32 px grid with a black border. */
 export function cropWarp(sample: CropSample, [width, height]: Size): Uint8Array {
   const tables = warpTables(sample.toInput, [width, height]);
-  const { window, pixels, flip, imageSize } = sample;
+  const { window, pixels, flip, imageSize, rowBytes = 3 * window.width } = sample;
   const out = new Uint8Array(3 * width * height);
   const entry = (i: number) => tables[i] as number;
   for (let v = 0; v < height; v++) {
@@ -23,7 +23,7 @@ export function cropWarp(sample: CropSample, [width, height]: Size): Uint8Array 
           const row = (y >> 5) + dy - window.y;
           if (column < 0 || row < 0 || column >= window.width || row >= window.height) continue;
           const weight = (dx ? fx : 32 - fx) * (dy ? fy : 32 - fy) * 32;
-          sum += weight * (pixels[3 * (row * window.width + column) + channel] as number);
+          sum += weight * (pixels[row * rowBytes + 3 * column + channel] as number);
         }
         out[3 * (v * width + u) + channel] = (sum + 16384) >> 15;
       }

@@ -1,5 +1,6 @@
 /** Decoding of image files to RGB bytes, and a cache of decoded images within a byte budget. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { DataError } from "../error.ts";
 import type { Size } from "../pose/types.ts";
 import { DAMAGED_ENTRY, ZipArchive } from "./zip.ts";
@@ -58,21 +59,25 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
   const sharp = await sharpModule();
   try {
     const input = await imageInput(path);
+    // libvips reads memory faster than files.
+    const bytes = typeof input === "string" ? await readFile(input) : input;
     // OpenCV reads the stored values; following an embedded colour profile would shift them (by up to 54 levels in COCO).
-    const { data, info } = await sharp(input, { ignoreIcc: true }).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await sharp(bytes, { ignoreIcc: true }).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
     return { pixels: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width: info.width, height: info.height };
   } catch (cause) {
     // A damaged entry is a corrupt image; an archive that is missing or no archive is neither.
     if (cause instanceof DataError && cause.code !== DAMAGED_ENTRY) throw cause;
     const detail = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0] ?? "";
-    const missing = !path.includes(ARCHIVE_MARK) && !existsSync(path); // not by the message: a damaged JPEG may lack a marker that is "missing" too
+    // not by the message: a damaged JPEG may lack a marker that is "missing" too
+    const place = path.includes(ARCHIVE_MARK) ? undefined : statSync(path, { throwIfNoEntry: false });
+    const missing = !path.includes(ARCHIVE_MARK) && !place?.isFile();
     throw new DataError(
       {
         code: missing ? "data/image-missing" : "data/image-corrupt",
         where: path,
-        message: missing ? "image file not found" : `image cannot be decoded: ${detail}`,
-        fix: missing ? "check the image folder of the data set" : "replace the file, or set DATASET.SKIP_CORRUPT: true to leave such images out",
+        message: place?.isDirectory() ? "is a folder, expected an image" : missing ? "image file not found" : `image cannot be decoded: ${detail}`,
+        fix: missing ? "check the path; images of a data set lie below DATASET.ROOT" : "replace the file; DATASET.SKIP_CORRUPT: true leaves such images of a data set out",
       },
       { cause },
     );

@@ -28,8 +28,10 @@ export interface GeometrySpread {
 
 /** A sample as it is uploaded. */
 export interface CropSample {
-  /** Window of the decoded image that the crop touches: RGB interleaved, rows of window.width. */
+  /** The decoded image from the first pixel on of the window that the crop touches: RGB interleaved. */
   pixels: Uint8Array;
+  /** Bytes from one row of the window to the next; 3 * window.width where absent. */
+  rowBytes?: number;
   /** Place of the window in the image, which is not flipped. */
   window: { x: number; y: number; width: number; height: number };
   imageSize: Size;
@@ -109,15 +111,6 @@ function cropWindow(toInput: Affine, facts: { inputSize: Size; imageSize: Size; 
   return { x, y, width: Math.max(0, high(columns, imageW) - x), height: Math.max(0, high(rows, imageH) - y) };
 }
 
-function copyWindow(image: DecodedImage, { x, y, width, height }: CropSample["window"]): Uint8Array {
-  const pixels = new Uint8Array(3 * width * height);
-  for (let row = 0; row < height; row++) {
-    const from = 3 * ((y + row) * image.width + x);
-    pixels.set(image.pixels.subarray(from, from + 3 * width), 3 * row * width);
-  }
-  return pixels;
-}
-
 /** What prepareSample needs besides the record. */
 export interface SampleFacts {
   image: DecodedImage;
@@ -173,5 +166,6 @@ export function prepareSample(record: PersonRecord, { image, geometry, skeleton,
   }
   const imageSize: Size = [image.width, image.height];
   const window = cropWindow(toInput, { inputSize, imageSize, flip });
-  return { pixels: copyWindow(image, window), window, imageSize, flip, toInput, joints, visible, center, scale, rotationDegrees, record };
+  // A view: the window is copied once, into its batch.
+  return { pixels: image.pixels.subarray(3 * (window.y * width + window.x)), rowBytes: 3 * width, window, imageSize, flip, toInput, joints, visible, center, scale, rotationDegrees, record };
 }

@@ -1,6 +1,6 @@
 /**
  * Data and scores: images decoded and cropped a second, COCO's evaluation, an annotation file of COCO's size. Each stands beside its
- * Python twin (bench/peers/data_peer.py, run by python3 or what PYTHON names) in the same run, where that is installed.
+ * Python twin (bench/peers/data_peer.py, run by a python3 that has what it needs, or by what PYTHON names) in the same run, where that is installed.
  */
 import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,6 +20,7 @@ import { COCO17 } from "../src/pose/skeleton.ts";
 import { Random } from "../src/random.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
 import { renderTable } from "../src/train/log.ts";
+import { pythonWith } from "./peers/twin.ts";
 import { writeReport } from "./report.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -37,8 +38,8 @@ interface DataRow {
 }
 
 /** Python's side; undefined where it is not installed. */
-function peer(...args: string[]): Record<string, number | number[]> | undefined {
-  const { exitCode, stdout, stderr } = Bun.spawnSync([process.env["PYTHON"] ?? "python3", join(HERE, "peers", "data_peer.py"), ...args]);
+function peer(module: string, ...args: string[]): Record<string, number | number[]> | undefined {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([pythonWith(module) ?? "python3", join(HERE, "peers", "data_peer.py"), ...args]);
   if (exitCode === 0) return JSON.parse(stdout.toString());
   console.error(`no Python twin: ${stderr.toString().trim().split("\n").at(-1)}`);
   return undefined;
@@ -110,7 +111,7 @@ async function cropRow(gpu: Gpu, folder: string): Promise<DataRow> {
     best = Math.max(best, (1000 * ROUND) / (performance.now() - started));
   }
   crops.free();
-  const opencv = peer("crops", folder, String(ROUND / IMAGES), String(ROUNDS))?.["imagesPerSecond"];
+  const opencv = peer("cv2", "crops", folder, String(ROUND / IMAGES), String(ROUNDS))?.["imagesPerSecond"];
   const bytes = (await Promise.all(paths.map((path) => stat(path)))).reduce((sum, { size }) => sum + size, 0) / IMAGES;
   return {
     name: "images of 640x480 decoded and cropped", unit: "images/s", bound: "500", value: best, peerName: "OpenCV", ...(typeof opencv === "number" ? { peer: opencv } : {}),
@@ -154,7 +155,7 @@ async function scoreRow(folder: string): Promise<DataRow> {
   const started = performance.now();
   const figures = scoreRows(evaluateKeypoints(truth, detections)).map(([, value]) => value);
   const seconds = (performance.now() - started) / 1000;
-  const reference = peer("score", truthFile, resultsFile);
+  const reference = peer("pycocotools", "score", truthFile, resultsFile);
   const wanted = reference?.["figures"];
   const [peerSeconds, error] = [reference?.["seconds"], Array.isArray(wanted) ? Math.max(...wanted.map((value, i) => Math.abs(value - (figures[i] as number)))) : undefined];
   if (error !== undefined && error > 1e-9) throw new Error(`the figures differ from pycocotools' by ${error}`);

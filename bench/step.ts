@@ -9,6 +9,7 @@ import { buildMethod, viewPlan } from "../src/methods/build.ts";
 import { passSlots } from "../src/methods/semi/consistency.ts";
 import { buildModel } from "../src/models/build.ts";
 import { hrnetStages } from "../src/models/hrnet.ts";
+import type { ParameterStore } from "../src/nn/store.ts";
 import { Adam } from "../src/optim/adam.ts";
 import { LossScaler } from "../src/optim/loss_scaler.ts";
 import { Random } from "../src/random.ts";
@@ -48,6 +49,8 @@ export const MULTI_2 = ["MODEL.NAME=pose_cons", ...JOCO_JCCM];
 export const MULTI_4 = ["MODEL.NAME=pose_cons", ...ALL_FOUR];
 export const DUAL_MULTI_4 = ["MODEL.NAME=pose_dual", ...ALL_FOUR];
 
+export const LEARNING_RATE = 1e-3;
+
 /** A step that can be run, recorded or only planned. */
 export interface BenchStep {
   /** Writes what differs from step to step; before each run. */
@@ -55,6 +58,9 @@ export interface BenchStep {
   work(): void;
   /** The step's losses and watched figures; the first is that of labels. */
   readonly losses: BufferRange;
+  readonly store: ParameterStore;
+  /** The batch, labelled and unlabelled alike. */
+  readonly samples: readonly CropSample[];
   /** Bytes of parameters, their gradients and Adam's moments. */
   readonly stateBytes: number;
   /** Labelled and unlabelled images that a step takes. */
@@ -97,11 +103,13 @@ export function buildStep(gpu: Gpu, { config }: StepProblem, { recompute = confi
   const encode = () => method.encode();
   return {
     losses,
+    store,
+    samples,
     stateBytes: 4 * store.parameterArena.bytes,
     imagesPerStep: (plan ? 2 : 1) * batch,
     prepare(step) {
       method.prepare({ labelled: packed, ...(plan ? { unlabelled: packed } : {}) }, { epoch: 0, stepInEpoch: step, step });
-      adam.prepare(1e-3);
+      adam.prepare(LEARNING_RATE);
     },
     work() {
       const loss = recompute ? withRecompute(encode) : encode();

@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   convert: () => import("./convert.ts"),
   inspect: () => import("./inspect.ts"),
   bench: () => import("./bench.ts"),
+  tune: () => import("./tune.ts"),
   doctor: () => import("./doctor.ts"),
   test: () => import("./test.ts"),
   check: () => import("./check.ts"),

@@ -2,6 +2,7 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { type AdapterClass, COLUMN_PADDING, CORE_FRAGMENTS, type GemmPlan } from "./gemm_plan.ts";
+import { TUNED } from "./tuned.ts";
 
 const padColumnsKernel = defineKernel({
   name: "gemm/pad_columns",
@@ -23,6 +24,11 @@ export function perCore<K>(make: (core: string) => K): (core: string) => K {
   return (core) => made.get(core) ?? make(core);
 }
 
+/** Name of a device's table: the driver where it is software, else the vendor. */
+export function tuningClass({ info: { kind, vendor } }: Gpu): string {
+  return kind === "hardware" ? vendor : kind;
+}
+
 /** What the planner needs to know of this device. */
 export function adapterClass(gpu: Gpu): AdapterClass {
   return {
@@ -30,6 +36,7 @@ export function adapterClass(gpu: Gpu): AdapterClass {
     subgroupSize: gpu.features.has("subgroups") ? gpu.info.subgroupSize : undefined,
     maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
     maxWorkgroups: gpu.limits.maxComputeWorkgroupsPerDimension,
+    tuning: TUNED[tuningClass(gpu)]?.tuning,
   };
 }
 

@@ -11,6 +11,29 @@ export interface AdapterClass {
   subgroupSize: number | undefined;
   maxInvocations: number;
   maxWorkgroups: number;
+  /** What `bun run tune` measured on such adapters; absent where it never ran. */
+  tuning?: Tuning | undefined;
+}
+
+/** A core with tile sizes, and what it reached on products that fill its tiles. */
+export interface TunedProduct {
+  core: GemmCore;
+  spec: Readonly<Record<string, number>>;
+  gflops: number;
+}
+
+/** The measured table of one class of adapters. */
+export interface Tuning {
+  products: readonly TunedProduct[];
+  /** Transforms of F(2x2, 3x3): ns per tile and channel of input and output, and per pair of channels of the weights. */
+  winograd: { inputNs: number; outputNs: number; weightNs: number };
+}
+
+/** A table with where it comes from. */
+export interface TunedAdapter {
+  adapter: string;
+  date: string;
+  tuning: Tuning;
 }
 
 /** C[rows, columns] = A[rows, depth] B[depth, columns], `batch` times (phases). */
@@ -29,6 +52,8 @@ export interface GemmPlan {
   spec: Record<string, number>;
   tileRows: number;
   tileColumns: number;
+  /** What the product takes, padding included, by the table's rate; of meaning only beside another of the same table. */
+  ms: number;
 }
 
 /** Overrides for tests, benches and the tuner. */
@@ -40,57 +65,48 @@ export interface GemmForce {
   winograd?: boolean;
 }
 
-const LANES_FRAGMENT = "gemm/core_lanes.wgsl";
-const LANES4_FRAGMENT = "gemm/core_lanes4.wgsl";
-const TILE_FRAGMENT = "gemm/core_tile.wgsl";
+const FRAGMENTS: Readonly<Record<GemmCore, string>> = { lanes: "gemm/core_lanes.wgsl", lanes4: "gemm/core_lanes4.wgsl", tile: "gemm/core_tile.wgsl" };
 
 /** The cores, as fragments. */
-export const CORE_FRAGMENTS: readonly string[] = [LANES_FRAGMENT, LANES4_FRAGMENT, TILE_FRAGMENT];
+export const CORE_FRAGMENTS: readonly string[] = Object.values(FRAGMENTS);
 
-/** Column vectors per subgroup that the lanes core is compiled for, with their speed relative to the widest (lavapipe, 1024³). */
-const LANE_COLUMNS = [
-  { columns: 8, speed: 1 },
-  { columns: 4, speed: 0.88 },
-  { columns: 3, speed: 0.8 },
-  { columns: 2, speed: 0.78 },
-  { columns: 1, speed: 0.6 },
-] as const;
+/** What stands in for a table where none was measured: only the ratios within a core count. */
+const UNTUNED: readonly TunedProduct[] = [
+  { core: "lanes", spec: { ROWS: 16, COLUMNS: 8 }, gflops: 30 },
+  { core: "lanes", spec: { ROWS: 16, COLUMNS: 4 }, gflops: 26 },
+  { core: "lanes", spec: { ROWS: 16, COLUMNS: 2 }, gflops: 23 },
+  { core: "lanes", spec: { ROWS: 16, COLUMNS: 1 }, gflops: 18 },
+  { core: "lanes4", spec: {}, gflops: 5 },
+  { core: "tile", spec: { TILE_ROWS: 64, TILE_COLUMNS: 64, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 }, gflops: 10 },
+  { core: "tile", spec: { TILE_ROWS: 64, TILE_COLUMNS: 32, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 }, gflops: 8 },
+];
 
-/**
- * 16 rows by as many column vectors as waste little on padding: every element of A that a lane loads is used that often.
- * The accumulators outgrow the registers, and it still pays (1024³ on lavapipe: 8x2 18.8, 16x2 23.9, 16x8 30.2 GFLOP/s).
- */
-function lanesPlan(problem: GemmProblem, lanes: number, force: GemmForce | undefined): GemmPlan {
-  const vectors = Math.ceil(problem.columns / lanes);
-  const cost = ({ columns, speed }: (typeof LANE_COLUMNS)[number]) => (Math.ceil(vectors / columns) * columns) / speed;
-  const best = LANE_COLUMNS.reduce((a, b) => (cost(b) < cost(a) ? b : a));
-  const spec = { LANES: lanes, ROWS: 16, COLUMNS: best.columns, ...force?.spec };
-  return { core: "lanes", fragment: LANES_FRAGMENT, spec, tileRows: spec.ROWS, tileColumns: spec.LANES * spec.COLUMNS };
+/** Invocations of a workgroup. */
+function invocations({ core, spec }: TunedProduct): number {
+  const { TILE_ROWS = 1, TILE_COLUMNS = 1, THREAD_ROWS = 1, THREAD_COLUMNS = 1 } = spec;
+  return core === "tile" ? (TILE_ROWS / THREAD_ROWS) * (TILE_COLUMNS / THREAD_COLUMNS) : 1;
 }
 
-function tilePlan(problem: GemmProblem, adapter: AdapterClass, force: GemmForce | undefined): GemmPlan {
-  const wide = problem.columns > 32 && adapter.maxInvocations >= 256;
-  const base = wide
-    ? { TILE_ROWS: 64, TILE_COLUMNS: 64, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 }
-    : { TILE_ROWS: 64, TILE_COLUMNS: 32, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 };
-  const spec = { ...base, ...force?.spec };
-  return { core: "tile", fragment: TILE_FRAGMENT, spec, tileRows: spec.TILE_ROWS, tileColumns: spec.TILE_COLUMNS };
+function planOf(problem: GemmProblem, { core, spec, gflops }: TunedProduct, lanes: number): GemmPlan {
+  const full = core === "lanes" ? { LANES: lanes, ...spec } : spec;
+  const { ROWS = 16, COLUMNS = 1, TILE_ROWS = 16, TILE_COLUMNS = 16 } = full;
+  const [tileRows, tileColumns] = core === "lanes" ? [ROWS, lanes * COLUMNS] : [TILE_ROWS, TILE_COLUMNS];
+  const padded = Math.ceil(problem.rows / tileRows) * tileRows * Math.ceil(problem.columns / tileColumns) * tileColumns;
+  return { core, fragment: FRAGMENTS[core], spec: full, tileRows, tileColumns, ms: (2 * padded * problem.depth * problem.batch) / gflops / 1e6 };
 }
 
-/** Chooses core and tile sizes. */
+/** Chooses core and tile sizes: of what was measured, the fastest on this product with its padding. */
 export function planGemm(problem: GemmProblem, adapter: AdapterClass, force?: GemmForce): GemmPlan {
-  const lanesPossible = adapter.subgroupSize !== undefined && adapter.subgroupSize >= 4;
-  const lanes = adapter.subgroupSize === 4 ? "lanes4" : "lanes";
-  const core = force?.core ?? (adapter.software && lanesPossible ? lanes : "tile");
-  if (core === "lanes4") {
-    if (adapter.subgroupSize !== 4) throw new Error("the lanes4 core needs subgroups of 4");
-    return { core, fragment: LANES4_FRAGMENT, spec: {}, tileRows: 16, tileColumns: 16 };
-  }
-  if (core === "lanes") {
-    if (!adapter.subgroupSize) throw new Error("the lanes core needs subgroups of a fixed size");
-    return lanesPlan(problem, adapter.subgroupSize, force);
-  }
-  return tilePlan(problem, adapter, force);
+  const { subgroupSize, software, tuning, maxInvocations } = adapter;
+  const core = force?.core ?? (software && subgroupSize !== undefined && subgroupSize >= 4 ? (subgroupSize === 4 ? "lanes4" : "lanes") : "tile");
+  if (core === "lanes4" && subgroupSize !== 4) throw new Error("the lanes4 core needs subgroups of 4");
+  if (core === "lanes" && subgroupSize === undefined) throw new Error("the lanes core needs subgroups of a fixed size");
+  const possible = (product: TunedProduct) => product.core === core && invocations(product) <= maxInvocations;
+  const tuned = (tuning?.products ?? []).filter(possible);
+  const plans = (tuned.length > 0 ? tuned : UNTUNED.filter(possible)).map((product) =>
+    planOf(problem, { ...product, spec: { ...product.spec, ...force?.spec } }, subgroupSize ?? 1),
+  );
+  return plans.reduce((best, plan) => (plan.ms < best.ms ? plan : best));
 }
 
 /**

@@ -57,39 +57,65 @@ interface WinogradCall {
   force?: GemmForce | undefined;
 }
 
-function transformedWeights(gpu: Gpu, { w, shape: { fromC, toC }, reversed }: WinogradCall): BufferRange {
-  return gpu.derived(w, `winograd ${fromC} ${toC} ${reversed}`, () => {
-    const u = gpu.allocate(4 * POSITIONS * fromC * toC, "transformed weights");
-    gpu.run(weightKernel, {
-      buffers: { w, u },
-      uniforms: { from_c: fromC, to_c: toC },
-      spec: { REVERSED: reversed, RUN: WEIGHT_RUN },
-      workgroups: linearGrid(Math.ceil(fromC / WEIGHT_RUN) * toC, 64),
-    });
-    return u;
+/** Images of a call that are transformed at once. */
+interface Piece {
+  shape: WinogradShape;
+  first: number;
+  images: number;
+}
+
+function placeOf({ shape, first, images }: Piece) {
+  const { tilesH, tilesW } = tilesOf(shape);
+  return { images, first_image: first, tiles_h: tilesH, tiles_w: tilesW };
+}
+
+/** v [16, tiles, fromC] = transformed patches of x. */
+export function transformInput(gpu: Gpu, { x, v, ...piece }: Piece & { x: BufferRange; v: BufferRange }): void {
+  const { inH, inW, fromC, padH, padW } = piece.shape;
+  const place = placeOf(piece);
+  gpu.run(inputKernel, {
+    buffers: { x, v },
+    uniforms: { ...place, height: inH, width: inW, channels: fromC, pad_h: padH, pad_w: padW },
+    workgroups: linearGrid(place.images * place.tiles_h * fromC, 64),
   });
 }
 
+/** u [16, fromC, toC] = transformed weights; `reversed` as for winograd. */
+export function transformWeights(gpu: Gpu, { w, u, fromC, toC, reversed }: { w: BufferRange; u: BufferRange; fromC: number; toC: number; reversed: boolean }): void {
+  gpu.run(weightKernel, {
+    buffers: { w, u },
+    uniforms: { from_c: fromC, to_c: toC },
+    spec: { REVERSED: reversed, RUN: WEIGHT_RUN },
+    workgroups: linearGrid(Math.ceil(fromC / WEIGHT_RUN) * toC, 64),
+  });
+}
+
+/** y = products m [16, tiles, toC] transformed back, plus a bias. */
+export function transformOutput(gpu: Gpu, { m, y, bias, ...piece }: Piece & { m: BufferRange; y: BufferRange; bias?: BufferRange | undefined }): void {
+  const { outH, outW, toC } = piece.shape;
+  const place = placeOf(piece);
+  const call = { uniforms: { ...place, height: outH, width: outW, channels: toC }, workgroups: linearGrid(place.images * place.tiles_h * toC, 64) };
+  if (bias) gpu.run(outputBiasKernel, { ...call, buffers: { m, y, bias } });
+  else gpu.run(outputKernel, { ...call, buffers: { m, y } });
+}
+
 /** y = conv(x, w) + bias by F(2x2, 3x3). Weights are transformed once for all passes of a step. */
-export function winograd(gpu: Gpu, call: WinogradCall): void {
-  const { x, bias, y, shape, flops, force } = call;
-  const { batch, inH, inW, fromC, outH, outW, toC, padH, padW } = shape;
-  const u = transformedWeights(gpu, call);
+export function winograd(gpu: Gpu, { x, w, bias, y, shape, reversed, flops, force }: WinogradCall): void {
+  const { batch, fromC, toC } = shape;
+  const u = gpu.derived(w, `winograd ${fromC} ${toC} ${reversed}`, () => {
+    const made = gpu.allocate(4 * POSITIONS * fromC * toC, "transformed weights");
+    transformWeights(gpu, { w, u: made, fromC, toC, reversed });
+    return made;
+  });
   const { tilesH, tilesW } = tilesOf(shape);
   const chunk = imagesPerChunk(shape);
-  const tilesAtOnce = chunk * tilesH * tilesW;
-  const v = gpu.allocate(4 * POSITIONS * tilesAtOnce * fromC, "transformed patches");
-  const m = gpu.allocate(4 * POSITIONS * tilesAtOnce * toC, "transformed products");
+  const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * fromC, "transformed patches");
+  const m = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed products");
   for (let first = 0; first < batch; first += chunk) {
     const images = Math.min(chunk, batch - first);
-    const lines = images * tilesH;
-    const place = { images, first_image: first, tiles_h: tilesH, tiles_w: tilesW };
-    gpu.run(inputKernel, {
-      buffers: { x, v },
-      uniforms: { ...place, height: inH, width: inW, channels: fromC, pad_h: padH, pad_w: padW },
-      workgroups: linearGrid(lines * fromC, 64),
-    });
-    const product = { rows: lines * tilesW, columns: toC, depth: fromC, batch: POSITIONS };
+    const piece = { shape, first, images };
+    const product = { rows: images * tilesH * tilesW, columns: toC, depth: fromC, batch: POSITIONS };
+    transformInput(gpu, { ...piece, x, v });
     matmul(gpu, {
       a: v,
       b: u,
@@ -98,8 +124,6 @@ export function winograd(gpu: Gpu, call: WinogradCall): void {
       flops: (flops * images) / batch,
       force,
     });
-    const output = { uniforms: { ...place, height: outH, width: outW, channels: toC }, workgroups: linearGrid(lines * toC, 64) };
-    if (bias) gpu.run(outputBiasKernel, { ...output, buffers: { m, y, bias } });
-    else gpu.run(outputKernel, { ...output, buffers: { m, y } });
+    transformOutput(gpu, { ...piece, m, y, bias });
   }
 }

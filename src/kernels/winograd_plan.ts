@@ -1,6 +1,6 @@
 /** When F(2x2, 3x3) pays, and in what pieces. Pure: numbers in, numbers out. */
 
-import type { AdapterClass } from "./gemm_plan.ts";
+import { type AdapterClass, planGemm } from "./gemm_plan.ts";
 
 /** Products of a tile: 4x4 positions. */
 export const POSITIONS = 16;
@@ -46,7 +46,15 @@ export function winogradFits(shape: WinogradShape): boolean {
   return Math.max(imageBytes(shape, Math.max(fromC, toC)), 4 * POSITIONS * fromC * toC) <= LEAST_BINDING_BYTES;
 }
 
-/** Whether F(2x2, 3x3) is faster than the direct product. */
+/** Whether F(2x2, 3x3) is faster than the direct product, by the rates measured on such adapters; never where none were. */
 export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boolean {
-  return adapter.software && shape.fromC >= 32 && shape.toC >= 32;
+  if (!adapter.tuning) return false;
+  const { batch, outH, outW, fromC, toC } = shape;
+  const { inputNs, outputNs, weightNs } = adapter.tuning.winograd;
+  const { tilesH, tilesW } = tilesOf(shape);
+  const tiles = batch * tilesH * tilesW;
+  const direct = planGemm({ rows: batch * outH * outW, columns: toC, depth: 9 * fromC, batch: 1 }, adapter);
+  const product = planGemm({ rows: tiles, columns: toC, depth: fromC, batch: POSITIONS }, adapter);
+  const transformsMs = (tiles * (fromC * inputNs + toC * outputNs) + fromC * toC * weightNs) / 1e6;
+  return product.ms + transformsMs < direct.ms;
 }

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
-import { type AdapterClass, planGemm, planSplits, wantsPaddedColumns } from "../../src/kernels/gemm_plan.ts";
+import { type AdapterClass, planGemm, planSplits, type Tuning, wantsPaddedColumns } from "../../src/kernels/gemm_plan.ts";
+import { TUNED } from "../../src/kernels/tuned.ts";
+import { type WinogradShape, winogradPays } from "../../src/kernels/winograd_plan.ts";
 
 const software: AdapterClass = { software: true, subgroupSize: 8, maxInvocations: 1024, maxWorkgroups: 65535 };
 const hardware: AdapterClass = { software: false, subgroupSize: 32, maxInvocations: 256, maxWorkgroups: 65535 };
@@ -48,4 +50,45 @@ test("columns are padded only where rows of B alias", () => {
   expect(wantsPaddedColumns({ rows: 1024, columns: 1024, depth: 1024, batch: 1 }, plan)).toBe(true);
   expect(wantsPaddedColumns({ rows: 1024, columns: 1040, depth: 1024, batch: 1 }, plan)).toBe(false);
   expect(wantsPaddedColumns({ rows: 1024, columns: 1024, depth: 1024, batch: 1 }, planGemm(problem, hardware))).toBe(false);
+});
+
+const tuning: Tuning = {
+  products: [
+    { core: "lanes", spec: { ROWS: 24, COLUMNS: 8 }, gflops: 30 },
+    { core: "lanes", spec: { ROWS: 16, COLUMNS: 2 }, gflops: 20 },
+  ],
+  winograd: { inputNs: 10, outputNs: 10, weightNs: 10 },
+};
+
+test("of what was measured, the fastest with its padding is chosen", () => {
+  const tuned = { ...software, tuning };
+  expect(planGemm({ ...problem, columns: 64 }, tuned).spec).toEqual({ LANES: 8, ROWS: 24, COLUMNS: 8 });
+  expect(planGemm({ ...problem, columns: 16 }, tuned).spec).toEqual({ LANES: 8, ROWS: 16, COLUMNS: 2 });
+  // Half of the large tile would be padding, and its rate is only half as much again.
+  expect(planGemm({ ...problem, rows: 16, columns: 48 }, tuned).spec["ROWS"]).toBe(16);
+  expect(planGemm({ rows: 24, columns: 64, depth: 1e6, batch: 2 }, tuned).ms).toBeCloseTo((2 * 24 * 64 * 2e6) / 30e6, 6);
+  // No table for a core: the planner still has a choice.
+  expect(planGemm(problem, tuned, { core: "tile" }).core).toBe("tile");
+});
+
+test("F(2x2, 3x3) is chosen where its transforms cost less than it saves, and never unmeasured", () => {
+  const layer = (fromC: number, toC: number, size = 32): WinogradShape => ({ batch: 8, inH: size, inW: size, fromC, outH: size, outW: size, toC, padH: 1, padW: 1 });
+  const tuned = { ...software, tuning };
+  expect(winogradPays(layer(64, 64), software)).toBe(false);
+  expect(winogradPays(layer(64, 64), tuned)).toBe(true);
+  // A tile of one channel saves 40 multiply-adds an output channel, 2.7 ns, and costs 20 ns.
+  expect(winogradPays(layer(3, 8), tuned)).toBe(false);
+  // One tile: transforming the weights costs more than it saves.
+  expect(winogradPays({ ...layer(64, 64, 2), batch: 1 }, tuned)).toBe(false);
+  expect(winogradPays(layer(64, 64), { ...tuned, tuning: { ...tuning, winograd: { inputNs: 100, outputNs: 100, weightNs: 10 } } })).toBe(false);
+});
+
+test("the tables that are shipped: products of the class's core, fastest first", () => {
+  expect(Object.keys(TUNED)).toEqual(expect.arrayContaining(["lavapipe", "swiftshader"]));
+  for (const { tuning: table } of Object.values(TUNED)) {
+    const rates = table.products.map(({ gflops }) => gflops);
+    expect(rates.length).toBeGreaterThan(0);
+    expect(rates).toEqual(rates.toSorted((a, b) => b - a));
+    expect(Math.min(...rates, ...Object.values(table.winograd))).toBeGreaterThan(0);
+  }
 });

@@ -1,0 +1,153 @@
+/**
+ * Measures what the planner of the GEMM family chooses by, and writes src/kernels/tuned.ts. Every candidate is held against
+ * the definition before it is timed; a wrong one is named and left out. Never runs inside training.
+ */
+import { fileURLToPath } from "node:url";
+import { writeFileAtomic } from "../src/files.ts";
+import { type BufferRange, type Gpu, openDevice, type Recording } from "../src/gpu/device.ts";
+import { adapterClass, tuningClass } from "../src/kernels/gemm.ts";
+import { type GemmCore, planGemm, type TunedAdapter, type TunedProduct } from "../src/kernels/gemm_plan.ts";
+import { matmul } from "../src/kernels/matmul.ts";
+import { TUNED } from "../src/kernels/tuned.ts";
+import { transformInput, transformOutput, transformWeights } from "../src/kernels/winograd.ts";
+import { POSITIONS, type WinogradShape } from "../src/kernels/winograd_plan.ts";
+import { Random } from "../src/random.ts";
+import { uploadRandom } from "./case.ts";
+
+const TABLE = fileURLToPath(new URL("../src/kernels/tuned.ts", import.meta.url));
+const ROUNDS = 12;
+const CHECKS = 64;
+const ALLOWED_ERROR = 1e-4;
+
+/** Rows by column vectors of the lanes core: beyond 192 accumulators lavapipe stops unrolling, at a fifth of the speed. */
+const LANES_TILES = [[24, 8], [16, 8], [8, 8], [24, 6], [16, 6], [32, 4], [24, 4], [16, 4], [32, 3], [24, 3], [32, 2], [24, 2], [16, 2], [32, 1], [16, 1]] as const;
+
+/** Tiles of rows, columns, depth, and rows and columns a thread, of the tile core. */
+const TILES = [[64, 64, 16, 4, 4], [64, 32, 16, 4, 4], [128, 64, 16, 8, 4], [64, 128, 16, 4, 8], [128, 128, 8, 8, 8], [128, 128, 16, 8, 8], [128, 32, 16, 8, 4], [32, 32, 16, 4, 4]] as const;
+
+function candidates(core: GemmCore): Omit<TunedProduct, "gflops">[] {
+  if (core === "lanes4") return [{ core, spec: {} }];
+  if (core === "lanes") return LANES_TILES.map(([ROWS, COLUMNS]) => ({ core, spec: { ROWS, COLUMNS } }));
+  return TILES.map(([TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREAD_ROWS, THREAD_COLUMNS]) => ({ core, spec: { TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREAD_ROWS, THREAD_COLUMNS } }));
+}
+
+/**
+ * Shortest times of several replays in ms, interleaved so that what else runs meets all alike. A software driver computes in
+ * this process: its CPU time, over the cores that it has, does not depend on what else runs.
+ */
+function shortest(gpu: Gpu, recordings: readonly Recording[]): number[] {
+  const best = recordings.map(() => Infinity);
+  for (let round = 0; round <= ROUNDS; round++) {
+    recordings.forEach((recording, i) => {
+      const cpu = process.cpuUsage();
+      const started = performance.now();
+      recording.replay();
+      gpu.fenceBlocking();
+      const used = process.cpuUsage(cpu);
+      const ms = gpu.info.kind === "hardware" ? performance.now() - started : (used.user + used.system) / 1000 / navigator.hardwareConcurrency;
+      if (round > 0) best[i] = Math.min(best[i] as number, ms);
+    });
+  }
+  for (const recording of recordings) recording.dispose();
+  return best;
+}
+
+/** Largest difference of sampled elements from `expected`, relative to the largest of them. */
+async function sampledError(gpu: Gpu, out: BufferRange, expected: (at: number) => number): Promise<number> {
+  const result = await gpu.readFloats(out);
+  const random = new Random({ seed: 8, stream: 540 });
+  let [error, largest] = [0, 1e-9];
+  for (let k = 0; k < CHECKS; k++) {
+    const at = random.integer(0, result.length);
+    error = Math.max(error, Math.abs(expected(at) - (result[at] as number)));
+    largest = Math.max(largest, Math.abs(expected(at)));
+  }
+  return error / largest;
+}
+
+/** Rates of a core's candidates on a product that fills all of their tiles, fastest first. */
+async function tuneProducts(gpu: Gpu): Promise<TunedProduct[]> {
+  const adapter = adapterClass(gpu);
+  const { core } = planGemm({ rows: 1024, columns: 1024, depth: 1024, batch: 1 }, adapter);
+  const large = !adapter.software;
+  // Whole numbers of all tiles; on hardware large enough to fill it.
+  const [rows, columns, depth] = large ? [3072, 3072, 1024] : [768, 192, 512];
+  const [a, b] = [uploadRandom(gpu, rows * depth, 1), uploadRandom(gpu, depth * columns, 2)];
+  const c = gpu.persistent(4 * rows * columns, "c");
+  const expected = (at: number) => {
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    let sum = 0;
+    for (let k = 0; k < depth; k++) sum += (a.values[row * depth + k] as number) * (b.values[k * columns + column] as number);
+    return sum;
+  };
+  const product = { rows, columns, depth, batch: 1, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false };
+  const right: Omit<TunedProduct, "gflops">[] = [];
+  const recordings: Recording[] = [];
+  for (const candidate of candidates(core)) {
+    const force = { core, spec: candidate.spec, splits: 1 };
+    gpu.scope(() => matmul(gpu, { a: a.range, b: b.range, c, product, force }));
+    const error = await sampledError(gpu, c, expected);
+    if (error > ALLOWED_ERROR) {
+      console.error(`${core} ${JSON.stringify(candidate.spec)}  WRONG by ${error.toExponential(1)}, left out`);
+      continue;
+    }
+    right.push(candidate);
+    recordings.push(gpu.record(() => matmul(gpu, { a: a.range, b: b.range, c, product, force })));
+  }
+  const times = shortest(gpu, recordings);
+  for (const range of [a.range, b.range, c]) gpu.free(range);
+  const tuned = right.map((candidate, i) => ({ ...candidate, gflops: Number(((2 * rows * columns * depth) / (times[i] as number) / 1e6).toFixed(1)) }));
+  return tuned.toSorted((x, y) => y.gflops - x.gflops);
+}
+
+/** Times of the three transforms of F(2x2, 3x3), whose result is checked as a whole: a convolution with its products. */
+async function tuneWinograd(gpu: Gpu): Promise<TunedAdapter["tuning"]["winograd"]> {
+  const [batch, height, width, channels] = [gpu.info.kind === "hardware" ? 64 : 4, 32, 24, 128];
+  const shape: WinogradShape = { batch, inH: height, inW: width, fromC: channels, outH: height, outW: width, toC: channels, padH: 1, padW: 1 };
+  const tiles = (batch * height * width) / 4;
+  const [x, w] = [uploadRandom(gpu, batch * height * width * channels, 3), uploadRandom(gpu, 9 * channels * channels, 4)];
+  const y = gpu.persistent(x.range.bytes, "y");
+  const [v, u, m] = [tiles * channels, channels * channels, tiles * channels].map((count) => gpu.persistent(4 * POSITIONS * count, "transformed")) as [BufferRange, BufferRange, BufferRange];
+  const piece = { shape, first: 0, images: batch };
+  const product = { rows: tiles, columns: channels, depth: channels, batch: POSITIONS, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false };
+  const steps = [
+    () => transformInput(gpu, { ...piece, x: x.range, v }),
+    () => transformWeights(gpu, { w: w.range, u, fromC: channels, toC: channels, reversed: false }),
+    () => matmul(gpu, { a: v, b: u, c: m, product }),
+    () => transformOutput(gpu, { ...piece, m, y }),
+  ];
+  gpu.scope(() => steps.forEach((step) => step()));
+  const error = await sampledError(gpu, y, (at) => {
+    const [q, j, i, n] = [at % channels, Math.floor(at / channels) % width, Math.floor(at / channels / width) % height, Math.floor(at / channels / width / height)];
+    let sum = 0;
+    for (let a = 0; a < 3; a++)
+      for (let b = 0; b < 3; b++) {
+        const [h, k] = [i - 1 + a, j - 1 + b];
+        if (h < 0 || k < 0 || h >= height || k >= width) continue;
+        for (let c = 0; c < channels; c++) sum += (x.values[((n * height + h) * width + k) * channels + c] as number) * (w.values[((3 * a + b) * channels + c) * channels + q] as number);
+      }
+    return sum;
+  });
+  if (error > ALLOWED_ERROR) throw new Error(`F(2x2, 3x3) is wrong by ${error.toExponential(1)} on this adapter: nothing is written`);
+  const [inputMs = 0, weightMs = 0, , outputMs = 0] = shortest(gpu, steps.map((step) => gpu.record(step)));
+  for (const range of [x.range, w.range, y, v, u, m]) gpu.free(range);
+  const ns = (ms: number, count: number) => Number(((1e6 * ms) / count).toFixed(gpu.info.kind === "hardware" ? 4 : 1));
+  return { inputNs: ns(inputMs, tiles * channels), outputNs: ns(outputMs, tiles * channels), weightNs: ns(weightMs, channels * channels) };
+}
+
+/** Measures this adapter and writes its table beside those of others, to `out` or to where the planner reads it. */
+export async function runTune({ out = TABLE }: { out?: string | undefined }): Promise<void> {
+  const gpu = await openDevice();
+  const name = tuningClass(gpu);
+  console.error(`adapter  ${gpu.info.description || gpu.info.device}, table "${name}"`);
+  const products = await tuneProducts(gpu);
+  for (const { core, spec, gflops } of products) console.error(`${core} ${JSON.stringify(spec)}  ${gflops} GFLOP/s`);
+  const winograd = await tuneWinograd(gpu);
+  console.error(`F(2x2, 3x3): ${winograd.inputNs} ns a tile and channel of input, ${winograd.outputNs} of output, ${winograd.weightNs} a pair of channels`);
+  const own: TunedAdapter = { adapter: gpu.info.description || gpu.info.device, date: new Date().toISOString().slice(0, 10), tuning: { products, winograd } };
+  const tables = Object.entries({ ...TUNED, [name]: own }).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const head = '/** Written by `bun run tune`: what was measured, by class of adapter (the driver where it is software, else the vendor). */\nimport type { TunedAdapter } from "./gemm_plan.ts";\n';
+  await writeFileAtomic(out, `${head}\nexport const TUNED: Readonly<Record<string, TunedAdapter>> = ${JSON.stringify(Object.fromEntries(tables), undefined, 2)};\n`);
+  console.error(`written  ${out}`);
+  await gpu.close();
+}

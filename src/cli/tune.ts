@@ -1,0 +1,13 @@
+import { defineCommand } from "./command.ts";
+
+/** Measures the adapter for the planner. */
+export const command = defineCommand({
+  name: "tune",
+  summary: "Measures, after checking, what the planner chooses kernels by on this adapter, and writes src/kernels/tuned.ts",
+  flags: { out: { type: "text", hint: "FILE.ts", description: "Where to write the table; otherwise where the planner reads it" } },
+  async run({ out }) {
+    const { runTune } = await import("../../bench/tune.ts");
+    await runTune({ out });
+    return 0;
+  },
+});

@@ -115,7 +115,7 @@ const dataset = section({
   TRAIN_SET: key(
     v.pipe(v.string(), v.nonEmpty()),
     "train",
-    "image set of the labelled persons; of COCO, train is train2017, val is val2017, else the name itself",
+    "image set of the labelled persons; of COCO, train is train2017, val is val2017, else the name itself; of lspet the first and last image, for example 1-1500, or all",
   ),
   TRAIN_UNSUP_SET: key(
     v.string(),

@@ -60,9 +60,10 @@ export function listOf(value: unknown, { file, format, key }: { file: string; fo
   });
 }
 
-function issueText(issues: readonly { path?: readonly { key?: unknown }[] | undefined; message: string }[]): string {
+function issueText(issues: readonly { path?: readonly { key?: unknown }[] | undefined; received: string; message: string }[]): string {
   const issue = issues[0];
   const path = issue?.path?.map(({ key }) => String(key)).join(".") ?? "";
+  if (path && issue?.received === "undefined") return `${path} is missing`;
   return `${path ? `${path}: ` : ""}${issue?.message ?? "malformed"}`;
 }
 

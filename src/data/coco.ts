@@ -81,7 +81,7 @@ function isSound(value: unknown, joints: number): value is RawAnnotation {
 const cocoFormat = (joints: number): AnnotationFormat => ({
   code: "coco",
   missingFix:
-    "expected <root>/coco/annotations/person_keypoints_<set>.json and <root>/coco/images/<set>/*.jpg; check DATASET.ROOT, or name files with DATASET.TRAIN_ANNOTATIONS and TRAIN_IMAGES",
+    "expected <root>/coco/annotations/person_keypoints_<set>.json and <root>/coco/images/<set>/*.jpg; check DATASET.ROOT and the set, or name files with DATASET.TRAIN_ANNOTATIONS and TRAIN_IMAGES (TEST_ANNOTATIONS and TEST_IMAGES)",
   itemFix: `keypoint files in COCO's form have lists of images and annotations, and ${joints} (x, y, visibility) triples per person`,
 });
 

@@ -96,14 +96,12 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
   return { name, joints, file, records, truth, ...(name === "ai_challenger" ? { pckFile } : {}) };
 }
 
-/** Persons of the images that a set "FIRST-LAST" names; all for any other name. */
+/** Persons of the images that a set "FIRST-LAST" names; all for a name without numbers. Errors: DataError for images that there are not. */
 function personsOfRange(persons: readonly LspPerson[], set: string, file: string): readonly LspPerson[] {
-  const range = /^(\d+)-(\d+)$/.exec(set);
-  if (!range) return persons;
-  const [first, last] = [Number(range[1]), Number(range[2])];
-  const own = persons.filter(({ image }) => image >= first && image <= last);
-  if (own.length > 0) return own;
-  throw new DataError({ code: "data/no-images", where: file, message: `the set "${set}" names no image; there are 1 to ${persons.length}`, fix: "name the first and the last image, for example 1-1500" });
+  if (!/\d/.test(set)) return persons;
+  const [, first = 0, last = 0] = (/^(\d+)-(\d+)$/.exec(set) ?? []).map(Number);
+  if (first >= 1 && first <= last && last <= persons.length) return persons.filter(({ image }) => image >= first && image <= last);
+  throw new DataError({ code: "data/no-images", where: file, message: `the set "${set}" names images that are not there; there are 1 to ${persons.length}`, fix: "name the first and the last image, for example 1-1500" });
 }
 
 /** gt_<name>.mat beside <name>.json, as MPII's are. */

@@ -19,10 +19,11 @@ export interface LspPerson {
 }
 
 const JOINTS = LSP14.jointNames.length;
+const MISSING_FIX = "expected <root>/lspet/joints.mat and <root>/lspet/images/im00001.jpg and so on; check DATASET.ROOT";
 
 /** Reads `joints` [14, 3, n] of joints.mat. Errors: DataError naming file, image and joint. */
 export async function readLspPersons(file: string): Promise<LspPerson[]> {
-  const { shape, data } = matNumbers(await readMat(file), { file, name: "joints", shape: [JOINTS, 3, -1] });
+  const { shape, data } = matNumbers(await readMat(file, { missingFix: MISSING_FIX }), { file, name: "joints", shape: [JOINTS, 3, -1] });
   return Array.from({ length: shape[2] as number }, (_, n) => {
     const joints = new Float64Array(2 * JOINTS);
     const visible = new Uint8Array(JOINTS);

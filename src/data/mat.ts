@@ -235,9 +235,9 @@ export function parseMat(bytes: Uint8Array, file: string): Map<string, MatValue>
 }
 
 /** Reads a level-5 MAT file. Errors: as parseMat, and DataError where the file cannot be read. */
-export async function readMat(path: string): Promise<Map<string, MatValue>> {
+export async function readMat(path: string, { missingFix = "check the folder of the data set" }: { missingFix?: string } = {}): Promise<Map<string, MatValue>> {
   const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new DataError({ code: "data/mat-missing", where: path, message: "MAT file not found or not readable", fix: "check the folder of the data set" }, { cause });
+    throw new DataError({ code: "data/mat-missing", where: path, message: "MAT file not found or not readable", fix: missingFix }, { cause });
   });
   return parseMat(bytes, path);
 }

@@ -33,7 +33,7 @@ export class ZipArchive {
   /** Reads the list of entries. Errors: DataError naming the file where it is missing, truncated or no zip archive. */
   static async open(path: string): Promise<ZipArchive> {
     const file = await open(path, "r").catch((cause: unknown) => {
-      throw new DataError({ code: "data/zip-missing", where: path, message: "zip archive not found or not readable", fix: "check the folder of the data set" }, { cause });
+      throw new DataError({ code: "data/zip-missing", where: path, message: "zip archive not found or not readable", fix: "check DATASET.ROOT, or set DATASET.DATA_FORMAT: jpg where images lie in folders" }, { cause });
     });
     try {
       const source = { path, sizeBytes: (await file.stat()).size, read: (offset: number, count: number) => readAt(path, file, { offset, count }) };

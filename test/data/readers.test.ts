@@ -144,6 +144,7 @@ test("detections: category 1 above the threshold, boxes as they are, joints zero
   expect(record).toMatchObject({ imageId: 7, annotationId: 0, imageSize: [100, 200], box: [-5, 10, 40, 80], center: [15, 50], score: 0.9, imagePath: join("i", "7.jpg") });
   expect(record?.visible.every((flag) => flag === 1) && record.joints.every((value) => value === 0)).toBe(true);
   expect(() => detectionRecords(detections, { ...facts, truth: { images: [], annotations: [] } })).toThrow("detection 0: image_id 7 is not among the 0 images");
+  expect(() => personDetections([{ image_id: 7 }], "d.json")).toThrow("detection 0 (image 7): category_id is missing");
 });
 
 test("ground truth of PCKh: MATLAB's order turned round, torso boxes taken where there are any", async () => {

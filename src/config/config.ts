@@ -73,6 +73,7 @@ interface Problem {
 }
 
 const COMMAND_LINE = "command line";
+const KEYS_FIX = "bun run train --keys lists all keys";
 
 /**
  * Loads a file and applies overrides of the form "TRAIN.LR=1e-4".
@@ -104,6 +105,7 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
       throw new ConfigError({
         code: "config/syntax",
         message: "expected a name before the colon, received a list or section",
+        fix: "keys are plain names, for example LR: 0.001",
         where: `${path}:${line}:${col}`,
       });
     },
@@ -123,6 +125,7 @@ export function parseConfig(text: string, options: { path: string; overrides?: r
     throw new ConfigError({
       code: "config/syntax",
       message: `expected keys such as "TRAIN:", received ${describe(raw)}`,
+      fix: KEYS_FIX,
       where: path,
     });
   }
@@ -239,13 +242,15 @@ export function restoreConfig(stored: unknown, where: string): ResolvedConfig {
   throw configError(where, problems, () => where);
 }
 
+const MISSING_FIX = "give an existing file, for example --cfg configs/quickstart.yaml";
+
 async function readConfigFile(path: string): Promise<string> {
   try {
     return await Bun.file(path).text();
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === "EISDIR") {
-      throw new ConfigError({ code: "config/missing-file", message: "is a folder, expected a YAML file", where: path });
+      throw new ConfigError({ code: "config/missing-file", message: "is a folder, expected a YAML file", fix: MISSING_FIX, where: path });
     }
     if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EACCES") throw error;
     const guess = nearest(basename(path), await configFilesIn(dirname(path)));
@@ -254,7 +259,7 @@ async function readConfigFile(path: string): Promise<string> {
       message: code === "EACCES" ? "the configuration file may not be read" : "the configuration file does not exist",
       fix: guess
         ? `did you mean ${join(dirname(path), guess)}?`
-        : "give an existing file, for example --cfg configs/quickstart.yaml",
+        : MISSING_FIX,
       where: path,
     });
   }
@@ -329,6 +334,7 @@ function applyOverrides(
       throw new ConfigError({
         code: "config/bad-override",
         message: `${name} is a section, expected one of its keys, for example ${name}.${Object.keys(childrenOf(schema) ?? {})[0]}=...`,
+        fix: KEYS_FIX,
         where: `from ${COMMAND_LINE}`,
       });
     }
@@ -522,7 +528,7 @@ function crossChecks(config: ResolvedConfig): Problem[] {
   const layers = EXTRA.NUM_DECONV_LAYERS;
   const { multiple, scale } = networkGrid(MODEL);
   if (MODEL.IMAGE_SIZE.some((px) => px % multiple !== 0)) {
-    refuse("MODEL.IMAGE_SIZE", `expected multiples of ${multiple}, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
+    refuse("MODEL.IMAGE_SIZE", `expected multiples of ${multiple} for ${MODEL.NAME}_${modelSize(MODEL)}, received [${MODEL.IMAGE_SIZE.join(", ")}]`);
   } else {
     const fitting = MODEL.IMAGE_SIZE.map((px) => (px / multiple) * scale);
     const reason = { hrnet: "HRNet", hourglass: "the hourglass", resnet: `${layers} deconvolutions` }[backboneOf(MODEL)];
@@ -575,12 +581,11 @@ function configError(path: string, problems: readonly Problem[], place: (problem
     text: `${problem.path.join(".")}: ${problem.message}`,
   }));
   const first = lines[0];
-  const fix = "bun run train --keys lists all keys";
   if (lines.length === 1 && first) {
     return new ConfigError({
       code: problems[0]?.code ?? "config/invalid",
       message: first.text,
-      fix,
+      fix: KEYS_FIX,
       where: first.where,
     });
   }
@@ -589,7 +594,7 @@ function configError(path: string, problems: readonly Problem[], place: (problem
   return new ConfigError({
     code: "config/invalid",
     message: `${lines.length} mistakes:\n${lines.map(({ where, text }) => `  ${where} ${text}`).join("\n")}`,
-    fix,
+    fix: KEYS_FIX,
     where: path,
   });
 }

@@ -10,8 +10,8 @@ export const command = defineCommand({
   flags: {
     cfg: { type: "text", hint: "FILE", description: "Configuration of the run" },
     "model-file": {
-      type: "text",
-      hint: "FILE",
+      type: "list",
+      hint: "FILE ...",
       repeat: true,
       description: "Weights (checkpoint, .pth, .pth.tar, .safetensors); otherwise TEST.MODEL_FILE, otherwise the best of the run's folder. Several files are scored one by one and as an ensemble",
     },

@@ -13,7 +13,7 @@ import { PoseResnet } from "../models/pose_resnet.ts";
 import type { ResnetDepth } from "../models/resnet.ts";
 import { Rsgnet } from "../models/rsgnet.ts";
 import { EVALUATION } from "../nn/layers.ts";
-import { fitLines, fitOf, networkShapes, openWeights, type WeightsFile } from "./weights_file.ts";
+import { fitLines, fitOf, networkShapes, networksIn, openWeights, type WeightsFile } from "./weights_file.ts";
 
 /** Names that `--model` takes: a network, or a method whose files put resnet. before the network's names. */
 export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet", "pose_hourglass", "pose_rsgnet", "part_generator", "pose_cons"] as const;
@@ -22,10 +22,10 @@ export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet",
 export interface ConvertRequest {
   readonly input: string;
   readonly output: string;
-  /** One of CONVERT_MODELS; absent: all tensors keep their names. */
+  /** One of CONVERT_MODELS; absent: what is recognised. Without model and network all tensors keep their names. */
   readonly model: string | undefined;
-  /** Which network of a file of several the model is, from 1. */
-  readonly network: number;
+  /** Which network of a file of several, from 1; absent: the first. */
+  readonly network: number | undefined;
   /** Take what fits the model. */
   readonly allowPartial: boolean;
 }
@@ -65,14 +65,20 @@ function recognise(file: WeightsFile, network = 1) {
 
 /** The tensors to write: new name to name in the file. Throws DataError where they do not fit the model. */
 function chosenNames(file: WeightsFile, { model, network, allowPartial }: ConvertRequest): Map<string, string> {
-  if (model === undefined) return new Map([...file.tensors.keys()].map((name) => [name, name]));
-  if (!CONVERT_MODELS.some((name) => name === model)) {
+  if (model === undefined && network === undefined) return new Map([...file.tensors.keys()].map((name) => [name, name]));
+  if (model !== undefined && !CONVERT_MODELS.some((name) => name === model)) {
     throw new ConfigError({ code: "cli/bad-argument", message: `--model expects one of ${CONVERT_MODELS.join(", ")}, received "${model}"`, where: "convert" });
+  }
+  const held = networksIn(file);
+  if (network !== undefined && network > held) {
+    throw new DataError({ code: "checkpoint/mismatch", message: `has no network ${network}: it holds ${held}`, fix: "bun run inspect FILE lists its tensors", where: file.path });
   }
   const recognised = recognise(file, network);
   const shape = recognised?.network;
-  if (!shape || (shape.family !== model && !(model === "pose_cons" && ["pose_resnet", "pose_hrnet"].includes(shape.family)))) {
-    throw new DataError({ code: "checkpoint/mismatch", message: `holds ${recognised?.text ?? "no network that is known"}, not a ${model}`, fix: "leave --model out to keep all tensors with their names", where: file.path });
+  const fits = model === undefined || shape?.family === model || (model === "pose_cons" && (shape?.family === "pose_resnet" || shape?.family === "pose_hrnet"));
+  if (!shape || !fits) {
+    const wanted = model === undefined ? "" : `, not a ${model}`;
+    throw new DataError({ code: "checkpoint/mismatch", message: `holds ${recognised?.text ?? "no network that is known"}${wanted}`, fix: "leave --model and --network out to keep all tensors with their names", where: file.path });
   }
   const fit = fitOf(file, networkShapes(buildRecognised(shape).store), network);
   console.log([`network     ${recognised?.text}`, ...fitLines(fit)].join("\n"));

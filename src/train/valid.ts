@@ -12,7 +12,7 @@ import { logName, renderTable, RunLog } from "./log.ts";
 import { scoreTable, writeReport } from "./report.ts";
 import type { ValidRequest } from "./requests.ts";
 import { loadModel } from "./state.ts";
-import { loadWeights, networksIn } from "./weights_file.ts";
+import { loadWeights, networksIn, openWeights } from "./weights_file.ts";
 
 /** The networks to score: those of the configuration with the weights of every file, and with `ensemble` all that a file holds. */
 async function loadNetworks(gpu: Gpu, { loaded: { config }, modelFiles, allowPartial, ensemble }: ValidRequest, say: Say): Promise<PoseNetwork[]> {
@@ -21,7 +21,8 @@ async function loadNetworks(gpu: Gpu, { loaded: { config }, modelFiles, allowPar
     const { model } = await loadModel(gpu, { modelFile, config, allowPartial, say });
     networks.push(...networksOf(model));
     if (!ensemble || model.networks.length > 1) continue;
-    for (let number = 2; number <= (await networksIn(modelFile)); number++) {
+    const held = networksIn(await openWeights(modelFile));
+    for (let number = 2; number <= held; number++) {
       const { store, networks: more } = buildModel(config);
       store.materialise(gpu, config.SEED, { slots: 1, gradients: false, values: allowPartial });
       await loadWeights(store, modelFile, { need: allowPartial ? "some" : "all", say: (line) => say(`net ${number}: ${line}`), number });

@@ -62,9 +62,8 @@ export async function openWeights(path: string): Promise<WeightsFile> {
   return { path, kind: "checkpoint", tensors: own, read: (name) => Promise.resolve(known(own, name)) };
 }
 
-/** How many networks a file of weights holds: those of several are told by their prefixes. Errors: as openWeights. */
-export async function networksIn(path: string): Promise<number> {
-  const { tensors } = await openWeights(path);
+/** How many networks a file of weights holds: those of several are told by their prefixes. */
+export function networksIn({ tensors }: Pick<WeightsFile, "tensors">): number {
   const prefixes = new Set([...tensors.keys()].map((name) => /^(?:module\.|model\.|1\.)*(resnet\d?)\./.exec(name)?.[1]).filter((prefix) => prefix !== undefined));
   return Math.max(1, prefixes.size);
 }

@@ -64,6 +64,9 @@ test("a single network is taken of the pair's weights, with --ensemble both; one
   const twice = readJson(join(at, "valid_results.json"));
   for (const name of ["net 1", "net 2", "average", "ensemble"]) expect(twice.networks[name]).toEqual(networks["net 1"]);
   expect(twice.modelFile).toHaveLength(2);
+  // Several files behind one flag.
+  expect((await project.run(["valid", "--cfg", "tiny.yaml", "OUTPUT_DIR=pair", "MODEL.NAME=pose_resnet", "--model-file", join(folder, "latest.json"), join(folder, "best.json")])).code).toBe(0);
+  expect(readJson(join(at, "valid_results.json")).modelFile).toHaveLength(2);
   const pair = await openWeights(join(folder, "latest.json"));
   const own = [...pair.tensors.keys()].filter((name) => name.startsWith("resnet."));
   const alone = join(project.folder, "alone.safetensors");

@@ -210,11 +210,16 @@ describe("commands", () => {
   test("either network of a pair is converted alone", async () => {
     const pair = await openWeights(torchPath("pose_dual10.pth"));
     for (const [network, prefix] of [["1", "resnet."], ["2", "resnet2."]] as const) {
-      expectDone(await project.run(["convert", torchPath("pose_dual10.pth"), "one.pth", "--model", "pose_resnet", "--network", network]));
-      const one = await openWeights(join(project.folder, "one.pth"));
-      expect(one.tensors.size).toBe(92);
-      expect((await one.read("final_layer.bias")).data).toEqual((await pair.read(`${prefix}final_layer_1.bias`)).data);
+      for (const model of [["--model", "pose_resnet"], []]) {
+        expectDone(await project.run(["convert", torchPath("pose_dual10.pth"), "one.pth", ...model, "--network", network]));
+        const one = await openWeights(join(project.folder, "one.pth"));
+        expect(one.tensors.size).toBe(92);
+        expect((await one.read("final_layer.bias")).data).toEqual((await pair.read(`${prefix}final_layer_1.bias`)).data);
+      }
     }
+    const { code, errors } = await project.run(["convert", torchPath("pose_dual10.pth"), "three.pth", "--network", "3"]);
+    expect(code).toBe(1);
+    expect(errors).toContain("has no network 3: it holds 2");
   });
 
   test("inspect prints every tensor and the network", async () => {
@@ -259,6 +264,7 @@ describe("commands", () => {
     const other = await project.train("other", "MODEL.PRETRAINED=w.pth", "MODEL.EXTRA.NUM_LAYERS=18", "TRAIN.END_EPOCH=1");
     expect(other.code).toBe(1);
     expect(other.errors).toContain("the tensors do not fit the network");
+    expect(other.errors).toContain("use weights of the configured backbone");
   });
 
   test("a wrong word is one clear error", async () => {
@@ -268,7 +274,7 @@ describe("commands", () => {
       [["convert", "w.pth", "x.pth", "--model", "pose_resnett"], "--model expects one of"],
       [["convert", "w.pth", "x.pth", "--model", "pose_hourglass"], "holds PoseResNet-8, width 8, 17 joints, not a pose_hourglass"],
       [["convert", "w.pth", "x.pth", "--allow-partial"], "needs --model"],
-      [["convert", "w.pth", "x.pth", "--network", "2"], "--network expects a number from 1 beside --model NAME"],
+      [["convert", "w.pth", "x.pth", "--network", "2"], "has no network 2: it holds 1"],
       [["convert", "w.pth", "x.pth", "--model", "pose_resnet", "--network", "b"], 'received "b"'],
       [["inspect"], "expected one file, received 0"],
       [["inspect", "none.pth"], "does not exist"],

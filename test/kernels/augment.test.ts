@@ -73,7 +73,7 @@ test("what a teacher saw through a view of its own comes into the students' fram
   const warped = async (x: Float32Array<ArrayBuffer>, theta: readonly number[]) => {
     const y = gpu.persistent(x.byteLength, "y");
     warpAffine(gpu, { x: gpu.upload(x, "x"), theta: gpu.upload(Float32Array.from(theta), "theta"), y, shape: { batch: 1, height, width, channels: 1 } });
-    return gpu.readFloats(y);
+    return Float32Array.from(await gpu.readFloats(y));
   };
   // A network that gives back what it sees stands for the teacher; the picture is smooth, so that sampling twice costs little.
   const picture = Float32Array.from({ length: width * height }, (_, i) => Math.exp(-(((i % width) - 36) ** 2 + (Math.floor(i / width) - 27) ** 2) / 60));

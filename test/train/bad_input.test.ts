@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Outcome, readJson, TinyProject, unfinishedFiles } from "../support/tiny_run.ts";
 
@@ -124,6 +124,21 @@ test("a damaged checkpoint is refused by --resume, valid and predict, and stays 
   expect(readFileSync(json)).toHaveLength(100);
 });
 
+test("scores that are none are named by --resume", async () => {
+  cpSync(path("good"), path("scored"), { recursive: true });
+  for (const content of ["{bad", "3"]) {
+    writeFileSync(join(project.runFolder("scored"), "scores.json"), content);
+    expectRefused(await project.train("scored", "--resume", "TRAIN.END_EPOCH=2"), "scores.json", "is not a list of scores");
+  }
+});
+
+test("an output folder that cannot be made, and a refused run, which leaves none", async () => {
+  expectRefused(await project.train("/proc/none"), join("/proc/none", "mix_coco_coco"), "its folder cannot be made");
+  expectRefused(await project.train(path("tiny.yaml")), "is a file, not a folder");
+  expectRefused(await project.run(["train", "--cfg", "plain.yaml", "OUTPUT_DIR=never", "DATASET.ROOT=nowhere"]), "not found");
+  expect(existsSync(path("never"))).toBe(false);
+});
+
 test("a checkpoint that is not there, is a folder, or is another file", async () => {
   expectRefused(await project.run(["valid", "--cfg", "tiny.yaml", "OUTPUT_DIR=untrained"]), join("untrained", "mix_coco_coco", "pose_cons_8", "tiny", "best.json"), "does not exist");
   expectRefused(await predict("--model-file", "good"), "good: the checkpoint");
@@ -140,6 +155,7 @@ test("predict refuses what is no image, an image that is not there, and a box ou
   writeFileSync(path("text.jpg"), "this is no image");
   expectRefused(await predict("--image", "text.jpg"), "text.jpg", "cannot be decoded");
   expectRefused(await predict("--image", "none.jpg"), "none.jpg", "not found");
+  expectRefused(await predict("--image", "good"), "good: is a folder, expected an image");
   expectRefused(await predict("--bbox", "500,500,10,10"), "500,500,10,10", "48x48");
   expectRefused(await predict("--bbox", "0,0,10"), "--bbox expects x,y,width,height");
   expectRefused(await predict("--boxx", "0,0,10,10"), "unknown flag --boxx; did you mean --bbox?");

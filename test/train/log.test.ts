@@ -144,4 +144,8 @@ test("tables set the first column left and numbers right", async () => {
       ],
     ),
   ).toBe("method       AP\n---------  ----\npose_cons  0.75\nx          12.5");
+  const columns = Array.from({ length: 30 }, (_, i) => `column ${i}`);
+  const turned = (await renderTable(["", ...columns], [["final", ...columns.map((_, i) => `${i}.5`)]])).split("\n");
+  expect(turned[0]).toBe("           final");
+  expect(turned.slice(2)).toEqual(columns.map((name, i) => name.padEnd(11) + `${i}.5`.padStart(5)));
 });

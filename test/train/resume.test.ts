@@ -103,6 +103,7 @@ test("--resume without a checkpoint begins anew", async () => {
   const folder = await project.trained("fresh", "--resume", "TRAIN.END_EPOCH=1");
   const lines = (path: string) => readFileSync(join(path, "steps.jsonl"), "utf8").trimEnd().split("\n");
   expect(lines(folder)).toEqual(lines(whole).slice(0, 10));
+  expect(readFileSync(join(folder, "train.log"), "utf8")).toContain("to go on from: the run begins");
 });
 
 test("a changed configuration is refused on --resume, key by key", async () => {

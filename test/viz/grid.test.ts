@@ -38,6 +38,15 @@ test("captions and a title are written, of any characters", async () => {
   expect(written.count(dark, { x: 0, y: 40 + 120, width: written.width, height: written.height - 160 })).toBeGreaterThan(30);
 });
 
+test("a title that is too long for the page goes on below", async () => {
+  const image = await tile([255, 255, 255]);
+  const draw = async (title: string) => pictureOf(await drawGrid([{ image }], { columns: 1, side: 120, title }));
+  const [one, three] = [await draw("A title"), await draw("A title that is far too long")];
+  expect(three.height).toBe(one.height + 2 * 22);
+  for (const line of [0, 1, 2]) expect(three.count(dark, { x: 0, y: 10 + 22 * line, width: three.width, height: 20 })).toBeGreaterThan(30);
+  for (const x of [0, three.width - 3]) expect(three.count(dark, { x, y: 0, width: 3, height: 80 })).toBe(0);
+});
+
 test("letters are those of a font, not one box for all: the font that comes along is found", async () => {
   const image = await tile([255, 255, 255]);
   const ink = async (title: string) => titleInk(await pictureOf(await drawGrid([{ image }], { columns: 1, side: 300, title })));

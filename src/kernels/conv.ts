@@ -226,9 +226,12 @@ interface PackCall {
   byParity: boolean;
 }
 
-/** Reordered weights, with rows as far apart as who reads them asks. */
-function packWeights(gpu: Gpu, { w, shape, swapChannels, byParity }: PackCall): (stride: number) => BufferRange {
-  return (stride) => runPack(gpu, { w, shape, swapChannels, byParity, stride });
+/** Channels that one invocation of conv/pack_weights walks: a line of a cache. */
+const PACK_RUN = 16;
+
+/** Reordered weights, with rows as far apart as who reads them asks; made once for all passes of a step. */
+function packWeights(gpu: Gpu, call: PackCall): (stride: number) => BufferRange {
+  return (stride) => gpu.derived(call.w, `packed ${stride} ${JSON.stringify({ ...call, w: undefined })}`, () => runPack(gpu, { ...call, stride }));
 }
 
 function runPack(gpu: Gpu, { w, shape, swapChannels, byParity, stride }: PackCall & { stride: number }): BufferRange {
@@ -249,8 +252,8 @@ function runPack(gpu: Gpu, { w, shape, swapChannels, byParity, stride }: PackCal
       dilation_w: shape.dilationW,
       stride,
     },
-    spec: { SWAP_CHANNELS: swapChannels, BY_PARITY: byParity, ...dilationSpec(shape) },
-    workgroups: linearGrid(rows * shape.inC, 64),
+    spec: { SWAP_CHANNELS: swapChannels, BY_PARITY: byParity, RUN: PACK_RUN, ...dilationSpec(shape) },
+    workgroups: linearGrid(shape.kernelH * shape.kernelW * Math.ceil(shape.outC / PACK_RUN) * shape.inC, 64),
   });
   return packed;
 }

@@ -30,10 +30,10 @@ const WRITE_REMEDIES: Readonly<Record<string, { what: string; fix: string }>> = 
     what: "the file would be larger than the file system or a limit (ulimit -f) allows",
     fix: "choose another folder or raise the limit",
   },
-  EACCES: { what: "permission denied", fix: "choose a folder that you may write to, or change its permissions" },
+  EACCES: { what: "permission denied", fix: "choose a place that you may use, or change its permissions" },
   EPERM: {
     what: "the operation is not permitted",
-    fix: "choose a folder that you may write to, or change its permissions",
+    fix: "choose a place that you may use, or change its permissions",
   },
   EROFS: { what: "the file system is read-only", fix: "choose a folder on a disk that can be written" },
   ENOENT: { what: "its folder cannot be made", fix: "choose another folder" },
@@ -46,9 +46,9 @@ const WRITE_REMEDIES: Readonly<Record<string, { what: string; fix: string }>> = 
 
 /**
  * Turns a failed write into a DataError that names the file, the reason and the remedy; other errors come back as
- * they are.
+ * they are. `what` is for those that opened a file, perhaps to read it.
  */
-export function writeError(path: string, error: unknown): unknown {
+export function writeError(path: string, error: unknown, { what = "write" }: { what?: string } = {}): unknown {
   if (error instanceof DataError) return error;
   const code = systemErrorCode(error);
   // A file that is missing is no failed write, but for a folder that cannot be made, as below /proc.
@@ -58,7 +58,7 @@ export function writeError(path: string, error: unknown): unknown {
   return new DataError(
     {
       code: `file/${String(code).toLowerCase()}`,
-      message: `cannot write: ${remedy.what} (${code})`,
+      message: `cannot ${what}: ${remedy.what} (${code})`,
       fix: remedy.fix,
       where: path,
     },

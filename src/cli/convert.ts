@@ -1,4 +1,5 @@
 import { ConfigError } from "../error.ts";
+import { CONVERT_MODELS } from "../train/requests.ts";
 import { defineCommand } from "./command.ts";
 
 /** Conversion of weights. */
@@ -6,7 +7,7 @@ export const command = defineCommand({
   name: "convert",
   summary: "Converts weights: IN (PyTorch, safetensors, checkpoint) to OUT (.pth, .pt, .pth.tar, .safetensors)",
   flags: {
-    model: { type: "text", hint: "NAME", description: "Check against and name as this network: pose_resnet, pose_hrnet, pose_higher_hrnet, pose_hourglass, pose_rsgnet, part_generator, pose_cons; otherwise names stay" },
+    model: { type: "text", hint: "NAME", description: `Check against and name as this network: ${CONVERT_MODELS.join(", ")}; otherwise names stay` },
     network: { type: "text", hint: "N", description: "Take this network of a file of several (resnet., resnet2., ...), from 1" },
     "allow-partial": { type: "switch", description: "With --model or --network: take what fits instead of refusing" },
   },

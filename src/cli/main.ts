@@ -15,7 +15,8 @@ const BUG = 70;
 function report(thrown: unknown): number {
   // A full disk and the like are the user's to mend wherever they are met.
   const path = thrown instanceof Error && "path" in thrown && typeof thrown.path === "string" ? thrown.path : "output";
-  const error = writeError(path, thrown);
+  const opening = thrown instanceof Error && "syscall" in thrown && thrown.syscall === "open";
+  const error = writeError(path, thrown, { what: opening ? "open" : "write" });
   if (error instanceof LimberError) {
     console.error(`error: ${error.toText()}`);
     return 1;

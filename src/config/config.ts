@@ -253,10 +253,13 @@ async function readConfigFile(path: string): Promise<string> {
       throw new ConfigError({ code: "config/missing-file", message: "is a folder, expected a YAML file", fix: MISSING_FIX, where: path });
     }
     if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EACCES") throw error;
+    if (code === "EACCES") {
+      throw new ConfigError({ code: "config/missing-file", message: "the configuration file may not be read", fix: "change its permissions", where: path });
+    }
     const guess = nearest(basename(path), await configFilesIn(dirname(path)));
     throw new ConfigError({
       code: "config/missing-file",
-      message: code === "EACCES" ? "the configuration file may not be read" : "the configuration file does not exist",
+      message: "the configuration file does not exist",
       fix: guess
         ? `did you mean ${join(dirname(path), guess)}?`
         : MISSING_FIX,

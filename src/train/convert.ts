@@ -13,22 +13,8 @@ import { PoseResnet } from "../models/pose_resnet.ts";
 import type { ResnetDepth } from "../models/resnet.ts";
 import { Rsgnet } from "../models/rsgnet.ts";
 import { EVALUATION } from "../nn/layers.ts";
+import { CONVERT_MODELS, type ConvertRequest } from "./requests.ts";
 import { fitLines, fitOf, networkShapes, networksIn, openWeights, type WeightsFile } from "./weights_file.ts";
-
-/** Names that `--model` takes: a network, or a method whose files put resnet. before the network's names. */
-export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet", "pose_hourglass", "pose_rsgnet", "part_generator", "pose_cons"] as const;
-
-/** A conversion. */
-export interface ConvertRequest {
-  readonly input: string;
-  readonly output: string;
-  /** One of CONVERT_MODELS; absent: what is recognised. Without model and network all tensors keep their names. */
-  readonly model: string | undefined;
-  /** Which network of a file of several, from 1; absent: the first. */
-  readonly network: number | undefined;
-  /** Take what fits the model. */
-  readonly allowPartial: boolean;
-}
 
 /** What all recognised networks have; ASDA's generator takes images of any size. */
 export type RecognisedNetwork = Pick<PoseNetwork, "store" | "forward"> & Partial<Pick<PoseNetwork, "inputMultiple">>;

@@ -1,4 +1,4 @@
-/** What the command line asks of training, validation and prediction. Plain data. */
+/** What the command line asks of training, validation, prediction, figures and conversion. Plain data. */
 import type { LoadedConfig } from "../config/config.ts";
 import type { Box } from "../pose/types.ts";
 
@@ -58,4 +58,19 @@ export interface VisualizeRequest {
   readonly out: string;
   /** Samples to show. */
   readonly count: number | undefined;
+}
+
+/** Names that `--model` takes: a network, or a method whose files put resnet. before the network's names. */
+export const CONVERT_MODELS = ["pose_resnet", "pose_hrnet", "pose_higher_hrnet", "pose_hourglass", "pose_rsgnet", "part_generator", "pose_cons"] as const;
+
+/** A conversion. */
+export interface ConvertRequest {
+  readonly input: string;
+  readonly output: string;
+  /** One of CONVERT_MODELS; absent: what is recognised. Without model and network all tensors keep their names. */
+  readonly model: string | undefined;
+  /** Which network of a file of several, from 1; absent: the first. */
+  readonly network: number | undefined;
+  /** Take what fits the model. */
+  readonly allowPartial: boolean;
 }

@@ -90,7 +90,7 @@ async function configuredData(config: ResolvedConfig, source: SampleSource, say:
 /** The images of a folder, by name. Errors: DataError where there are none. */
 async function imageFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder).catch((cause: unknown) => {
-    const message = systemErrorCode(cause) === "ENOTDIR" ? "is a file, expected a folder of images" : "there is no such folder";
+    const message = { ENOTDIR: "is a file, expected a folder of images", EACCES: "this folder may not be read" }[systemErrorCode(cause) ?? ""] ?? "there is no such folder";
     throw new DataError({ code: "data/no-images", where: folder, message, fix: "give --images a folder of JPEG or PNG files" }, { cause });
   });
   const names = entries.filter((name) => IMAGE_NAME.test(name)).sort();

@@ -29,7 +29,7 @@ const CAPTION = 20;
 const TITLE_SIZE = 17;
 const TITLE_LINE = 22;
 const NAME_SIZE = 14;
-/** Width of a letter by the size of the font, about. */
+/** Width of a letter by the size of the font, about; a wide one. */
 const LETTER = 0.64;
 
 function text(content: string, { x, y, size, anchor }: { x: number; y: number; size: number; anchor: "end" | "middle" }): string {

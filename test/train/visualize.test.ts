@@ -39,7 +39,7 @@ test("augs: every step of a chain as a file, and all in one figure", async () =>
     expect([width, height]).toEqual([32, 32]);
   }
   const figure = await pictureOf(readFileSync(join(project.folder, "augs", "coco_train_AugsPlus.png")));
-  expect(figure.height).toBe(40 + 5 * 158);
+  expect(figure.height).toBe(2 * 22 + 18 + 5 * 158); // the title takes two lines
   expect(figure.width).toBeGreaterThan(2 * 158);
 
   for (const i of [0, 1]) {

@@ -24,7 +24,7 @@ export interface HeatmapLabels {
 }
 
 /** 1 where the largest value of a map exceeds the threshold, else 0. @param maps [n, h, w, joints] @returns [n, joints] */
-export function confidenceMask(maps: Tensor, threshold: number): Tensor {
+function confidenceMask(maps: Tensor, threshold: number): Tensor {
   return withoutGradient(() => greater(max(maps, { axes: [1, 2] }), threshold));
 }
 

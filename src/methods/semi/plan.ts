@@ -68,7 +68,7 @@ const REPEATED: readonly AugmentCode[] = ["JC", "JO", "CO", "MU", "CM", "JOCO", 
 const NAMED: readonly AugmentCode[] = ["YOCORA", "YOCOTA", "RA", "TA", "JC", "JO", "CO", "MU", "CM"];
 
 /** The steps of one augmentation. */
-export function chainOf(code: AugmentCode, counts: AugmentCounts): AugmentStep[] {
+function chainOf(code: AugmentCode, counts: AugmentCounts): AugmentStep[] {
   switch (code) {
     case "RA":
       return [{ kind: "rand_augment", magnitude: counts.randMagnitude }];

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { chainName } from "../../src/augment/chain.ts";
 import { attackMask } from "../../src/kernels/attack_mask.ts";
 import { keyWords, STREAM } from "../../src/random.ts";
 import { expectClose } from "../support/compare.ts";
@@ -81,6 +82,17 @@ test("the stages of a progression have recordings of their own", async () => {
   expect(modes).toEqual(["A30 > A60", "A30 > CM", "JC > JC+CM"]);
   // A teacher whose image is cut at joints needs a pass for the joints.
   expect(modes.map((mode) => method.passes(mode))).toEqual([3, 3, 4]);
+});
+
+test("a stage whose name begins with another's is itself: those of PROG_5 and PROG_6", async () => {
+  for (const students of [["A60", "CM", "JC", "JC+CM"], ["A60", "CO", "JO", "JO+CO"]]) {
+    const { method, prepare } = tinyTrainer(gpu, { ...PLAIN, views: [], couples: students.map((student) => ["A30", student] as const) });
+    for (const [i, student] of students.entries()) {
+      prepare(0);
+      const { views } = await method.unfold(method.mode({ epoch: 0, stepInEpoch: (TINY_STEPS / students.length) * i, step: 0 }));
+      expect(views.map(({ chain }) => chainName(chain))).toEqual([student]);
+    }
+  }
 });
 
 test("a replayed step equals an eager one bit for bit, whatever changes between steps", async () => {

@@ -206,9 +206,14 @@ export class ConsistencyTraining implements TrainingMethod {
     return semi.correction && place.epoch <= semi.correction.warmupEpoch ? name + UNCORRECTED : name;
   }
 
-  #stage(mode: string): Stage | undefined {
-    const { semi } = this.#facts;
-    return semi?.plan.stages.find(({ name }) => mode.startsWith(name)) ?? semi?.plan.stages[0];
+  /** The stage that a mode names, the first for none, and whether the third network's labels are corrected in it. */
+  #stageOf(mode: string): { stage: Stage | undefined; corrected: boolean } {
+    const corrected = !mode.endsWith(UNCORRECTED);
+    const own = corrected ? mode : mode.slice(0, -UNCORRECTED.length);
+    const stages = this.#facts.semi?.plan.stages;
+    const stage = own === "" ? stages?.[0] : stages?.find(({ name }) => name === own);
+    if (stages && !stage) throw new Error(`no stage "${own}"`);
+    return { stage, corrected };
   }
 
   prepare(batch: TrainingBatch, place: StepPlace): void {
@@ -477,8 +482,8 @@ export class ConsistencyTraining implements TrainingMethod {
   encode(mode = ""): Tensor {
     const { store, networks } = this.#model;
     const { scaler } = this.#facts;
-    const stage = this.#stage(mode);
-    const teaching = stage ? this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) }) : undefined;
+    const { stage, corrected } = this.#stageOf(mode);
+    const teaching = stage ? this.#teach(stage, { corrected }) : undefined;
     const watched: Tensor[] = [];
     store.zeroGradients();
     const reports: { loss: Tensor; labelled: boolean }[] = [];
@@ -543,7 +548,7 @@ export class ConsistencyTraining implements TrainingMethod {
 
   /** Passes of one step that update the running statistics of a network. */
   passes(mode = ""): number {
-    return this.#slotOrder(this.#stage(mode)).length;
+    return this.#slotOrder(this.#stageOf(mode).stage).length;
   }
 
   /** Reads the unlabelled crops of the prepared step, the loader's view. */
@@ -554,11 +559,11 @@ export class ConsistencyTraining implements TrainingMethod {
 
   /** Makes the views of the first network step by step, without changing anything. Errors: where the method has no views. */
   async unfold(mode = ""): Promise<UnfoldedViews> {
-    const stage = this.#stage(mode);
+    const { stage, corrected } = this.#stageOf(mode);
     if (!stage) throw new Error("supervised training has no views");
     const { batch, size: [width, height] } = this.#facts;
     const [warped, ...rest] = await this.#readOut(() => {
-      const { easy, lessons } = this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) });
+      const { easy, lessons } = this.#teach(stage, { corrected });
       const { peaks } = lessons[0] as Lesson;
       const hard = (chain: readonly AugmentStep[], lane: number) => {
         const view = emptyTensor(this.#gpu, [batch, height, width, 3], { label: "view", dtype: this.#dtype });
@@ -587,10 +592,10 @@ export class ConsistencyTraining implements TrainingMethod {
   }
 
   async inspect(mode = ""): Promise<Inspection> {
-    const stage = this.#stage(mode);
+    const { stage, corrected } = this.#stageOf(mode);
     const { network } = this.#model.networks[0];
     const read = await this.#readOut(() => {
-      const passes = this.#passes(0, stage, stage ? this.#teach(stage, { corrected: !mode.endsWith(UNCORRECTED) }) : undefined);
+      const passes = this.#passes(0, stage, stage ? this.#teach(stage, { corrected }) : undefined);
       return passes.flatMap(({ images, labels, groups, slot }) => {
         const predictions = network.forward(images, { training: true, groups, slot });
         return [images, labels().targets, predictions];

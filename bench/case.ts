@@ -1,5 +1,6 @@
 /** What a line of the benchmark is: a check of the result, then the shortest of several replays. */
 import { type BufferRange, type Gpu } from "../src/gpu/device.ts";
+import { timeReplay } from "../src/gpu/time_replay.ts";
 import { backward } from "../src/autograd/tape.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
 import { Random } from "../src/random.ts";
@@ -25,26 +26,6 @@ export interface Row {
 export interface Case {
   name: string;
   run(gpu: Gpu): Promise<Row>;
-}
-
-/** Replays of a row: at most, at least, and the time that more than the least may take, ms. */
-export const [MOST_ROUNDS, LEAST_ROUNDS, ROUNDS_MS] = [7, 2, 1500];
-
-/** Shortest of several replays in ms; long ones are repeated less often. */
-export function timeReplay(gpu: Gpu, work: () => void): number {
-  const recording = gpu.record(work, { execute: false });
-  recording.replay();
-  gpu.fenceBlocking();
-  const began = performance.now();
-  let best = Infinity;
-  for (let round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || performance.now() - began < ROUNDS_MS); round++) {
-    const started = performance.now();
-    recording.replay();
-    gpu.fenceBlocking();
-    best = Math.min(best, performance.now() - started);
-  }
-  recording.dispose();
-  return best;
 }
 
 /** A prime: values that repeat after so many fall on another channel each time. */

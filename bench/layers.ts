@@ -1,9 +1,10 @@
 /** Layers of networks: each direction checked against the definition, then timed. */
 import type { Gpu } from "../src/gpu/device.ts";
+import { timeReplay } from "../src/gpu/time_replay.ts";
 import { convForward, convFlops, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../src/kernels/conv.ts";
 import type { GemmCore, GemmForce } from "../src/kernels/gemm_plan.ts";
 import { Random } from "../src/random.ts";
-import { type Case, timeReplay, uploadRandom } from "./case.ts";
+import { type Case, uploadRandom } from "./case.ts";
 import type { ConvProblem } from "./problems.ts";
 
 const CHECKS = 48;

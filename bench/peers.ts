@@ -57,6 +57,7 @@ const [LEAST_ROUNDS, MOST_ROUNDS, ROUNDS_MS] = [3, 9, 15_000];
 
 interface Race {
   batch: number;
+  rounds?: number | undefined;
   ours: () => Promise<number>;
   theirs: () => Promise<number>;
 }
@@ -68,10 +69,10 @@ function summary(times: readonly number[], images: number): PeerSide {
 }
 
 /** Runs both in turns; the first turns were taken by the caller. */
-async function race({ batch, ours, theirs }: Race): Promise<{ ours: PeerSide; theirs: PeerSide; ratio: number; medianRatio: number }> {
+async function race({ batch, rounds = MOST_ROUNDS, ours, theirs }: Race): Promise<{ ours: PeerSide; theirs: PeerSide; ratio: number; medianRatio: number }> {
   const [own, other]: [number[], number[]] = [[], []];
   const began = performance.now();
-  for (let round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || performance.now() - began < ROUNDS_MS); round++) {
+  for (let round = 0; round < rounds && (round < LEAST_ROUNDS || performance.now() - began < ROUNDS_MS); round++) {
     own.push(await ours());
     other.push(await theirs());
   }
@@ -130,7 +131,7 @@ function twinNetwork({ MODEL: { EXTRA } }: StepProblem["config"]): object {
 }
 
 /** A step and its twin. @throws Error with what PyTorch said where it fails */
-export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threads: fixed }: StepRace, { python, folder }: { python: string; folder: string }): Promise<PeerRow> {
+export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threads: fixed }: StepRace, { python, folder, rounds }: { python: string; folder: string; rounds?: number }): Promise<PeerRow> {
   const { config } = problem;
   const { MODEL, TRAIN } = config;
   const batch = TRAIN.BATCH_SIZE;
@@ -173,6 +174,7 @@ export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threa
     const { threads } = fixed === undefined ? await twin.ask("settle") : { threads: fixed };
     const result = await race({
       batch: imagesPerStep,
+      rounds,
       ours: async () => {
         prepare(step++);
         return replay();

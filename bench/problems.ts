@@ -1,4 +1,5 @@
 /** Named problems with real shapes: the layers of three networks at 256x192 with how often they occur. */
+import { squareProduct } from "../src/kernels/ceilings.ts";
 import { type ConvShape, convFlops } from "../src/kernels/conv.ts";
 
 /** A convolution-like layer. */
@@ -97,5 +98,5 @@ export function gigaMacs(problems: readonly ConvProblem[]): number {
 
 /** A plain product, as drivers are compared by. */
 export function square(side: number): ConvProblem {
-  return layer(`gemm ${side}x${side}x${side}`, { n: 1, h: side, w: 1, ci: side, co: side, k: 1, s: 1, p: 0 });
+  return { name: `gemm ${side}x${side}x${side}`, kind: "conv", count: 1, shape: squareProduct(side) };
 }

@@ -1,6 +1,7 @@
 /** Whole training steps, recorded and replayed as a run replays them. Correct means: losses are finite, that of labels falls, and a replay makes nothing. */
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
-import { type Case, LEAST_ROUNDS, MOST_ROUNDS, type Row, ROUNDS_MS } from "./case.ts";
+import { BENCH_ROUNDS } from "../src/gpu/time_replay.ts";
+import type { Case, Row } from "./case.ts";
 import { buildStep, DUAL_MULTI_4, MULTI_2, MULTI_4, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 import { runTable } from "./table.ts";
 
@@ -47,7 +48,7 @@ async function measure(gpu: Gpu, problem: StepProblem, name: string): Promise<Ro
   const began = performance.now();
   let [best, host] = [Infinity, 0];
   let step = 1;
-  for (; step < SETTLING_STEPS || (step <= MOST_ROUNDS && (step <= LEAST_ROUNDS || performance.now() - began < ROUNDS_MS)); step++) {
+  for (; step < SETTLING_STEPS || (step <= BENCH_ROUNDS.most && performance.now() - began < BENCH_ROUNDS.ms); step++) {
     prepare(step);
     gpu.fenceBlocking();
     const replayed = performance.now();

@@ -1,8 +1,8 @@
 /** Runs the rows of a table: ceilings first, then each row; prints them and writes the JSON file. */
 import type { Gpu } from "../src/gpu/device.ts";
+import { copyCeiling, gemmCeiling } from "../src/kernels/ceilings.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { Case, Row } from "./case.ts";
-import { type Ceilings, measureCeilings } from "./ceilings.ts";
 import { commit, writeReport } from "./report.ts";
 
 /** Largest relative error that a check lets pass. */
@@ -17,6 +17,12 @@ export interface TableFacts {
   out: string | undefined;
 }
 
+/** The adapter's, measured at the start. */
+interface Ceilings {
+  copyGbytes: number;
+  gemmGflops: number;
+}
+
 function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceilings): number | undefined {
   if (gflops !== undefined) return gflops / gemmGflops;
   return gbytes === undefined ? undefined : gbytes / copyGbytes;
@@ -24,7 +30,7 @@ function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceili
 
 /** Runs all rows whose name contains `only`; returns whether every check passed. */
 export async function runTable(gpu: Gpu, { name: table, cases, only, out }: TableFacts): Promise<boolean> {
-  const ceilings = measureCeilings(gpu);
+  const ceilings: Ceilings = { copyGbytes: copyCeiling(gpu), gemmGflops: gemmCeiling(gpu) };
   await gpu.trim();
   console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
   console.error(`ceilings copy ${ceilings.copyGbytes.toFixed(1)} GB/s, product ${ceilings.gemmGflops.toFixed(1)} GFLOP/s`);

@@ -73,8 +73,9 @@ export interface BufferRange {
 export interface MemoryStatistics {
   /** Device buffers that exist now. */
   buffers: number;
-  /** Bytes of those buffers. */
+  /** Bytes of those buffers, now and at most so far. */
   bytes: number;
+  peakBytes: number;
   /** Bytes inside live allocations now and at most so far. */
   liveBytes: number;
   peakLiveBytes: number;
@@ -101,7 +102,7 @@ export class Memory {
   /** While true transient allocations get no buffer: a recording will place them. */
   planning = false;
   #nextId = 1;
-  #statistics: MemoryStatistics = { buffers: 0, bytes: 0, liveBytes: 0, peakLiveBytes: 0, live: 0, created: 0 };
+  #statistics: MemoryStatistics = { buffers: 0, bytes: 0, peakBytes: 0, liveBytes: 0, peakLiveBytes: 0, live: 0, created: 0 };
 
   constructor(device: GPUDevice, maxBytes: number) {
     this.#device = device;
@@ -138,6 +139,7 @@ export class Memory {
     this.#statistics.buffers++;
     this.#statistics.created++;
     this.#statistics.bytes += bytes;
+    this.#statistics.peakBytes = Math.max(this.#statistics.peakBytes, this.#statistics.bytes);
     return { id: this.#nextId++, handle, bytes };
   }
 

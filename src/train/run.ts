@@ -8,6 +8,7 @@ import { BatchLoader } from "../data/loader.ts";
 import { ConfigError, DataError } from "../error.ts";
 import { writeFileAtomic } from "../files.ts";
 import { openDevice } from "../gpu/device.ts";
+import { gemmCeiling } from "../kernels/ceilings.ts";
 import { buildMethod, viewPlan } from "../methods/build.ts";
 import { passSlots } from "../methods/semi/consistency.ts";
 import { buildModel, buildPrevious, networkName } from "../models/build.ts";
@@ -33,6 +34,9 @@ import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from ".
 import { StepRunner } from "./step_runner.ts";
 import { EventFile } from "./tensorboard.ts";
 import { loadModelWeights } from "./weights_file.ts";
+
+/** A run at least this long measures the adapter's ceiling at its end, which takes a second on a CPU. */
+const CEILING_WORTH_MS = 60_000;
 
 /** How often a run shows its predictions and views, about. */
 const PICTURES = 5;
@@ -139,6 +143,8 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     end: TRAIN.END_EPOCH * stepsPerEpoch,
   });
   const began = performance.now();
+  /** Of the epochs without their validations, ms; operations of their steps by direct count. */
+  const trained = { ms: 0, flops: 0 };
   let latestLosses: Record<string, number> = {};
   const collapse = new CollapseWatch();
   const shown = [...method.lossNames, "accuracy"];
@@ -204,6 +210,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     for (; epoch < TRAIN.END_EPOCH; epoch++, stepInEpoch = 0) {
       await log.begin(`epoch ${epoch + 1}/${TRAIN.END_EPOCH}`, stepsPerEpoch);
       const learningRate = learningRateAt(config, epoch);
+      const epochBegan = performance.now();
       let previous: (() => Promise<void>) | undefined;
       for (; stepInEpoch < stepsPerEpoch; ) {
         const batch = await loader.next();
@@ -218,6 +225,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         if (inspector) await inspector.run(run, step + 1);
         else run();
         const finished = gpu.mark();
+        trained.flops += runner.recording?.flops ?? 0;
         store.batchesTracked += method.passes(mode);
         step++;
         stepInEpoch++;
@@ -231,6 +239,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         if (stop.aborted && stepInEpoch < stepsPerEpoch) return "stopped";
       }
       await previous?.();
+      trained.ms += performance.now() - epochBegan;
       log.end();
       method.endEpoch();
       const finished = epoch + 1;
@@ -270,6 +279,15 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     board.flush();
   }
 
+  /** Time of a step, images and operations a second; of a run that is worth the measuring also the share of what a plain product reaches. */
+  function describeSpeed(): string {
+    const { steps: count } = runner.host;
+    const images = TRAIN.BATCH_SIZE * (plan ? 2 : 1);
+    const gflops = trained.flops / trained.ms / 1e6;
+    const reached = trained.ms < CEILING_WORTH_MS ? "" : `, ${((100 * gflops) / gemmCeiling(gpu)).toFixed(0)} % of a plain product's on this adapter`;
+    return `${(trained.ms / count).toFixed(1)} ms a step of ${images} images, ${((1000 * count * images) / trained.ms).toFixed(1)} images/s, ${gflops.toFixed(1)} GFLOP/s by direct count${reached}`;
+  }
+
   /** Results table, results files, curves. */
   async function finish(): Promise<void> {
     if (!evaluation) return;
@@ -288,9 +306,12 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       say(`precision mixed: loss scale ${scale}, ${skippedSteps} of ${step} steps left out because a gradient overflowed`);
     }
     if (best) say(`best      ${primaryName} ${best.score.toFixed(4)} at epoch ${best.epoch}`);
-    say(`time      ${showDuration(seconds)}; host ${(host.ms / Math.max(1, host.steps)).toFixed(2)} ms a step; waited ${(loader.statistics.waitedMs / 1000).toFixed(1)} s for data`);
+    const share = (ms: number) => `${((100 * ms) / Math.max(1, trained.ms)).toFixed(1)} %`;
+    const { waitedMs } = loader.statistics;
+    say(`time      ${showDuration(seconds)}; host ${share(host.ms)} of the steps' time; waited ${(waitedMs / 1000).toFixed(1)} s for data (${share(waitedMs)})`);
+    if (host.steps > 0) say(`speed     ${describeSpeed()}`);
     const recording = runner.recording;
-    if (recording) say(`memory    ${(gpu.memory.bytes / 2 ** 20).toFixed(0)} MiB on the device; a step's tensors share ${(recording.plannedBytes / 2 ** 20).toFixed(0)} MiB (${(recording.plan.unsharedBytes / 2 ** 20).toFixed(0)} without reuse)`);
+    if (recording) say(`memory    ${(gpu.memory.peakBytes / 2 ** 20).toFixed(0)} MiB on the device at most; a step's tensors share ${(recording.plannedBytes / 2 ** 20).toFixed(0)} MiB (${(recording.plan.unsharedBytes / 2 ** 20).toFixed(0)} without reuse)`);
     if (source.corrupt.size > 0) say(`passed over ${source.corrupt.size} images that could not be decoded`);
     say(`figures   ${[...curves, ...["predictions.png", "views.png"].map((name) => join(folder, name))].join("  ")}`);
   }

@@ -23,7 +23,7 @@ test.skipIf(!python)("PyTorch's step of PoseDual with four views has our loss of
   const folder = await mkdtemp(join(tmpdir(), "limber-peers-"));
   try {
     const problem = stepProblem("PoseDual MULTI K=4", ...QUICKSTART.filter((key) => !key.startsWith("TRAIN.BATCH_SIZE")), "TRAIN.BATCH_SIZE=4", ...DUAL_MULTI_4);
-    const { ours, theirs, error, ratio, medianRatio } = await raceStep(gpu, { problem, precision: "fp32", threads: 1, floor: 0, aim: 0 }, { python: python ?? "", folder });
+    const { ours, theirs, error, ratio, medianRatio } = await raceStep(gpu, { problem, precision: "fp32", threads: 1, floor: 0, aim: 0 }, { python: python ?? "", folder, rounds: 1 });
     expect(error).toBeLessThan(1e-5);
     expect((ours.lossCons ?? 0) / (theirs.lossCons ?? 1)).toBeWithin(0.8, 1.25);
     expect(Object.keys(theirs)).toEqual(Object.keys(ours).filter((key) => key !== "bytes"));

@@ -78,6 +78,16 @@ test("results and scores are those of the last epoch, and the table shows them",
   expect(whatItSaid).toMatch(new RegExp(`final +${Object.values<number>(final.scores).map((value) => value.toFixed(4)).join(" +")}\n`));
 });
 
+test("a run ends with the time of a step, images and operations a second, the share of waiting and the most memory", () => {
+  const [, ms = "", images = "", imagesPerSecond = ""] = /speed +([\d.]+) ms a step of (\d+) images, ([\d.]+) images\/s, \d+\.\d GFLOP\/s by direct count\n/.exec(whatItSaid) ?? [];
+  expect((Number(imagesPerSecond) * Number(ms)) / 1000 / Number(images)).toBeCloseTo(1, 1);
+  const [, host = "", waited = ""] = /host ([\d.]+) % of the steps' time; waited [\d.]+ s for data \(([\d.]+) %\)/.exec(whatItSaid) ?? [];
+  expect(Number(host)).toBeWithin(0, 100);
+  expect(Number(waited)).toBeWithin(0, 100);
+  const [, peak = "", shared = ""] = /memory +(\d+) MiB on the device at most; a step's tensors share (\d+) MiB/.exec(whatItSaid) ?? [];
+  expect(Number(peak)).toBeGreaterThan(Number(shared));
+});
+
 test("the same configuration gives the same bytes, whatever the number of workers", async () => {
   for (const workers of [2, 1, 6]) {
     const again = await project.trained(`workers${workers}`, `WORKERS=${workers}`);

@@ -8,8 +8,8 @@ import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
 import { adapterClass, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
-import { winograd } from "./winograd.ts";
-import { type WinogradShape, winogradFits, winogradPays } from "./winograd_plan.ts";
+import { winograd, winogradGradWeight } from "./winograd.ts";
+import { type WinogradShape, winogradFits, winogradPays, winogradWeightPays } from "./winograd_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
 type ConvPhase = "conv" | "transposed";
@@ -265,13 +265,18 @@ function winogradShape(shape: ConvShape, reversed: boolean): WinogradShape {
   return { batch, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, padH: 2 - padH, padW: 2 - padW };
 }
 
-/** Whether a convolution (or with `reversed` the gradient of its input) goes by F(2x2, 3x3). */
-function byWinograd(gpu: Gpu, { shape, reversed, force }: { shape: ConvShape; reversed: boolean; force?: GemmForce | undefined }): boolean {
+/** The shape that a result of a convolution is made with by F(2x2, 3x3); undefined where it goes by the direct product. */
+function winogradPlan(
+  gpu: Gpu,
+  { shape, result, force }: { shape: ConvShape; result: "forward" | "gradInput" | "gradWeight"; force?: GemmForce | undefined },
+): WinogradShape | undefined {
   const { kernelH, kernelW, strideH, strideW, dilationH, dilationW, padH, padW } = shape;
   const plain = kernelH === 3 && kernelW === 3 && strideH === 1 && strideW === 1 && dilationH === 1 && dilationW === 1 && padH <= 2 && padW <= 2;
-  const possible = plain && winogradFits(winogradShape(shape, reversed));
+  const planned = winogradShape(shape, result === "gradInput");
+  const possible = plain && winogradFits(planned);
   if (force?.winograd && !possible) throw new Error("F(2x2, 3x3) needs a 3x3 kernel, stride 1, no dilation, at most 2 of padding, and images that fit a binding");
-  return possible && (force?.winograd ?? (!force?.core && winogradPays(winogradShape(shape, reversed), adapterClass(gpu))));
+  const pays = result === "gradWeight" ? winogradWeightPays : winogradPays;
+  return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu)))) ? planned : undefined;
 }
 
 /** y = conv(x, w) + bias. Ranges: x [batch, inH, inW, inC], w [kh, kw, inC, outC], bias [outC], y [batch, outH, outW, outC]. */
@@ -279,9 +284,9 @@ export function convForward(
   gpu: Gpu,
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  if (byWinograd(gpu, { shape, reversed: false, force })) {
-    winograd(gpu, { x, w, bias, y, shape: winogradShape(shape, false), reversed: false, flops: convFlops(shape), force });
-  } else runPixels(gpu, { a: x, b: w, c: y, bias, shape, phase: "conv", force });
+  const planned = winogradPlan(gpu, { shape, result: "forward", force });
+  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, reversed: false, flops: convFlops(shape), force });
+  else runPixels(gpu, { a: x, b: w, c: y, bias, shape, phase: "conv", force });
 }
 
 /** gradX = transposed conv of gradY with w [kh, kw, inC, outC]. */
@@ -289,8 +294,9 @@ export function convGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  if (byWinograd(gpu, { shape, reversed: true, force })) {
-    winograd(gpu, { x: gradY, w, y: gradX, shape: winogradShape(shape, true), reversed: true, flops: convFlops(shape), force });
+  const planned = winogradPlan(gpu, { shape, result: "gradInput", force });
+  if (planned) {
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, reversed: true, flops: convFlops(shape), force });
     return;
   }
   const b = packWeights(gpu, { w, shape, swapChannels: true, byParity: true });
@@ -302,6 +308,11 @@ export function convGradWeight(
   gpu: Gpu,
   { x, gradY, gradW, shape, swapped, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: ConvShape; swapped?: boolean; force?: GemmForce },
 ): void {
+  const planned = swapped ? undefined : winogradPlan(gpu, { shape, result: "gradWeight", force });
+  if (planned) {
+    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, flops: convFlops(shape), force });
+    return;
+  }
   const adapter = adapterClass(gpu);
   const rows = shape.kernelH * shape.kernelW * shape.inC;
   const problem = { rows, columns: shape.outC, depth: shape.batch * shape.outH * shape.outW, batch: 1 };

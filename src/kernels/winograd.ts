@@ -1,7 +1,7 @@
 /**
- * Winograd's F(2x2, 3x3) for convolutions of stride 1 and the gradients of their inputs: tiles of 2x2 outputs take 16
- * multiplications a channel pair where the direct product takes 36. Three steps around the batched product of the GEMM
- * family: patches and weights are transformed, 16 products are made, and their sums are transformed back.
+ * Winograd's F(2x2, 3x3) for convolutions of stride 1 and their gradients: tiles of 2x2 outputs take 16 multiplications a
+ * channel pair where the direct product takes 36. Three steps around the batched product of the GEMM family: both operands
+ * are transformed, 16 products are made, and their sums are transformed back.
  * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
@@ -39,6 +39,20 @@ const outputBiasKernel = defineKernel({
   fragments: [...OUTPUT_FRAGMENTS, "gemm/epilogue_bias.wgsl"],
   buffers: { m: "read", y: "read_write", bias: "read" },
   uniforms: OUTPUT_UNIFORMS,
+});
+
+const gradientKernel = defineKernel({
+  name: "winograd/gradient",
+  fragments: ["winograd/gradient.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
+  buffers: { dy: "read", v: "read_write" },
+  uniforms: OUTPUT_UNIFORMS,
+});
+
+const weightGradientKernel = defineKernel({
+  name: "winograd/weight_gradient",
+  fragments: ["winograd/weight_gradient.wgsl", "lib/grid.wgsl"],
+  buffers: { u: "read", dw: "read_write" },
+  uniforms: { pairs: "u32", slices: "u32", slice_stride: "u32" },
 });
 
 /** Channels that one invocation of winograd/weight walks: a line of a cache. */
@@ -126,4 +140,42 @@ export function winograd(gpu: Gpu, { x, w, bias, y, shape, reversed, flops, forc
     });
     transformOutput(gpu, { ...piece, m, y, bias });
   }
+}
+
+/** Elements that slices of the weights' gradient are a multiple of apart, so that each can be bound. */
+const SLICE_ALIGNMENT = 64;
+
+/** gradW [3, 3, fromC, toC] of a convolution by F(2x2, 3x3); parts of a large batch are added in their order. */
+export function winogradGradWeight(
+  gpu: Gpu,
+  { x, gradY, gradW, shape, flops, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: WinogradShape; flops: number; force?: GemmForce | undefined },
+): void {
+  const { batch, outH, outW, fromC, toC } = shape;
+  const { tilesH, tilesW } = tilesOf(shape);
+  const chunk = imagesPerChunk(shape);
+  const pairs = fromC * toC;
+  const sliceStride = Math.ceil((POSITIONS * pairs) / SLICE_ALIGNMENT) * SLICE_ALIGNMENT;
+  const slices = Math.ceil(batch / chunk);
+  const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * fromC, "transformed patches");
+  const g = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed gradient");
+  const u = gpu.allocate(4 * slices * sliceStride, "gradient of transformed weights");
+  for (let slice = 0; slice < slices; slice++) {
+    const piece = { shape, first: slice * chunk, images: Math.min(chunk, batch - slice * chunk) };
+    const place = placeOf(piece);
+    transformInput(gpu, { ...piece, x, v });
+    gpu.run(gradientKernel, {
+      buffers: { dy: gradY, v: g },
+      uniforms: { ...place, height: outH, width: outW, channels: toC },
+      workgroups: linearGrid(place.images * tilesH * toC, 64),
+    });
+    matmul(gpu, {
+      a: v,
+      b: g,
+      c: { ...u, offset: u.offset + 4 * slice * sliceStride, bytes: 4 * POSITIONS * pairs },
+      product: { rows: fromC, columns: toC, depth: place.images * tilesH * tilesW, batch: POSITIONS, transposeA: true, transposeB: false, sharedA: false, sharedB: false, summed: false },
+      flops: (flops * place.images) / batch,
+      force,
+    });
+  }
+  gpu.run(weightGradientKernel, { buffers: { u, dw: gradW }, uniforms: { pairs, slices, slice_stride: sliceStride }, workgroups: linearGrid(pairs, 64) });
 }

@@ -58,3 +58,16 @@ export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boole
   const transformsMs = (tiles * (fromC * inputNs + toC * outputNs) + fromC * toC * weightNs) / 1e6;
   return product.ms + transformsMs < direct.ms;
 }
+
+/** Whether the weights' gradient is faster by F(2x2, 3x3); a transformed gradient costs about what a transformed input does. */
+export function winogradWeightPays(shape: WinogradShape, adapter: AdapterClass): boolean {
+  if (!adapter.tuning) return false;
+  const { batch, outH, outW, fromC, toC } = shape;
+  const { inputNs, weightNs } = adapter.tuning.winograd;
+  const { tilesH, tilesW } = tilesOf(shape);
+  const tiles = batch * tilesH * tilesW;
+  const direct = planGemm({ rows: 9 * fromC, columns: toC, depth: batch * outH * outW, batch: 1 }, adapter);
+  const product = planGemm({ rows: fromC, columns: toC, depth: tiles, batch: POSITIONS }, adapter);
+  const transformsMs = (tiles * (fromC + toC) * inputNs + fromC * toC * weightNs) / 1e6;
+  return product.ms + transformsMs < direct.ms;
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { convForward, convGradInput, type ConvShape } from "../../src/kernels/conv.ts";
+import { convForward, convGradInput, convGradWeight, type ConvShape } from "../../src/kernels/conv.ts";
 import type { GemmForce } from "../../src/kernels/gemm_plan.ts";
 import { fill } from "../../src/kernels/elementwise.ts";
 import { imagesPerChunk, winogradFits } from "../../src/kernels/winograd_plan.ts";
@@ -40,23 +40,25 @@ async function both(c: Case, { force, stream }: { force: GemmForce; stream: numb
   const gy = randomValues(c.n * shape.outH * shape.outW * c.co, stream + 2);
   const bias = randomValues(c.co, stream + 3);
   const ranges = { x: gpu.upload(x, "x"), w: gpu.upload(w, "w"), gy: gpu.upload(gy, "gy"), bias: gpu.upload(bias, "bias") };
-  const out = { y: gpu.persistent(gy.byteLength, "y"), gx: gpu.persistent(x.byteLength, "gx") };
+  const out = { y: gpu.persistent(gy.byteLength, "y"), gx: gpu.persistent(x.byteLength, "gx"), gw: gpu.persistent(w.byteLength, "gw") };
   gpu.scope(() => {
     convForward(gpu, { x: ranges.x, w: ranges.w, bias: ranges.bias, y: out.y, shape, force });
     convGradInput(gpu, { gradY: ranges.gy, w: ranges.w, gradX: out.gx, shape, force });
+    convGradWeight(gpu, { x: ranges.x, gradY: ranges.gy, gradW: out.gw, shape, force });
   });
-  const found = { y: await gpu.readFloats(out.y), gx: await gpu.readFloats(out.gx) };
+  const found = { y: await gpu.readFloats(out.y), gx: await gpu.readFloats(out.gx), gw: await gpu.readFloats(out.gw) };
   for (const range of [...Object.values(ranges), ...Object.values(out)]) gpu.free(range);
-  return { found, expected: { y: conv2d(convOf(c), x, w, bias), gx: conv2dGradients(convOf(c), x, w, gy).gx } };
+  return { found, expected: { y: conv2d(convOf(c), x, w, bias), ...conv2dGradients(convOf(c), x, w, gy) } };
 }
 
 for (const [name, force] of Object.entries(gemmAlgorithms(gpu))) {
-  test(`F(2x2, 3x3) forward with bias and input gradient, products by ${name}`, async () => {
+  test(`F(2x2, 3x3) forward with bias and both gradients, products by ${name}`, async () => {
     for (const [i, c] of [...FIXED, ...RANDOM].entries()) {
       const { found, expected } = await both(c, { force: { ...force, winograd: true }, stream: 200 + 4 * i });
       const label = `${name} ${JSON.stringify(c)} seed ${TEST_SEED}`;
       expectClose(found.y, expected.y, "kernel", `forward ${label}`);
       expectClose(found.gx, expected.gx, "kernel", `input gradient ${label}`);
+      expectClose(found.gw, expected.gw, "kernel", `weight gradient ${label}`);
     }
   });
 }
@@ -67,7 +69,7 @@ test("the error of F(2x2, 3x3) is below four times that of the direct product", 
   const c = { n: 2, h: 12, w: 12, ci: 64, co: 64, ph: 1, pw: 1 };
   const direct = await both(c, { force: { winograd: false }, stream: 300 });
   const fast = await both(c, { force: { winograd: true }, stream: 300 });
-  for (const name of ["y", "gx"] as const) {
+  for (const name of ["y", "gx", "gw"] as const) {
     expect(largestError(fast.found[name], fast.expected[name])).toBeLessThan(4 * largestError(direct.found[name], direct.expected[name]));
   }
 });
@@ -78,6 +80,7 @@ test("a batch larger than a chunk goes in pieces", async () => {
   const { found, expected } = await both(c, { force: { winograd: true }, stream: 310 });
   expectClose(found.y, expected.y, "kernel", "forward");
   expectClose(found.gx, expected.gx, "kernel", "input gradient");
+  expectClose(found.gw, expected.gw, "longSum", "weight gradient");
 });
 
 test("other convolutions are refused where F(2x2, 3x3) is forced, and images too large for a binding do not fit", () => {

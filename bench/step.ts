@@ -49,15 +49,18 @@ export const MULTI_2 = ["MODEL.NAME=pose_cons", ...JOCO_JCCM];
 export const MULTI_4 = ["MODEL.NAME=pose_cons", ...ALL_FOUR];
 export const DUAL_MULTI_4 = ["MODEL.NAME=pose_dual", ...ALL_FOUR];
 
-export const LEARNING_RATE = 1e-3;
+/** Small, so that a few steps on one batch lower its loss whatever the network. */
+export const LEARNING_RATE = 1e-4;
 
 /** A step that can be run, recorded or only planned. */
 export interface BenchStep {
   /** Writes what differs from step to step; before each run. */
   prepare(step: number): void;
   work(): void;
-  /** The step's losses and watched figures; the first is that of labels. */
+  /** The step's losses, that of labels first, and behind them watched figures. */
   readonly losses: BufferRange;
+  /** How many are losses. */
+  readonly lossCount: number;
   readonly store: ParameterStore;
   /** The batch, labelled and unlabelled alike. */
   readonly samples: readonly CropSample[];
@@ -103,6 +106,7 @@ export function buildStep(gpu: Gpu, { config }: StepProblem, { recompute = confi
   const encode = () => method.encode();
   return {
     losses,
+    lossCount: method.lossNames.length,
     store,
     samples,
     stateBytes: 4 * store.parameterArena.bytes,

@@ -12,15 +12,20 @@ export const command = defineCommand({
     steps: { type: "text", hint: "N", description: "For synthetic: steps of each training; otherwise 600" },
     cfg: { type: "text", hint: "FILE", description: "For kernels: the configuration whose step is taken apart; otherwise the quickstart" },
   },
-  rest: { name: "TABLE", description: "step: whole training steps by method; peers: layers and steps beside PyTorch and TensorFlow.js, in turns; memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins; synthetic: how well each method learns from few labels" },
+  rest: { name: "TABLE", description: "all: the tests and all tables that need no longer training, for a new machine; step: whole training steps by method; peers: layers and steps beside PyTorch and TensorFlow.js, in turns; memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins; synthetic: how well each method learns from few labels" },
   async run({ only, out, cfg, steps, large }, rest) {
     const wrong = (message: string) => new ConfigError({ code: "cli/bad-argument", message, fix: "bun run bench --help lists tables and flags", where: "bench" });
     const [table, ...more] = rest;
     if (more.length > 0) throw wrong(`unexpected argument "${more[0]}"`);
-    if (table !== undefined && !["step", "peers", "memory", "kernels", "data", "synthetic"].includes(table)) throw wrong(`no table "${table}": expected step, peers, memory, kernels, data or synthetic, or nothing for the table of speed`);
+    if (table !== undefined && !["all", "step", "peers", "memory", "kernels", "data", "synthetic"].includes(table)) throw wrong(`no table "${table}": expected all, step, peers, memory, kernels, data or synthetic, or nothing for the table of speed`);
     if (cfg !== undefined && table !== "kernels") throw wrong("--cfg belongs to the table kernels");
     if (steps !== undefined && table !== "synthetic") throw wrong("--steps belongs to the table synthetic");
     if (large && table !== "step") throw wrong("--large belongs to the table step");
+    if (table === "all") {
+      if (only !== undefined || out !== undefined) throw wrong("--only and --out do not belong to all");
+      const { runAll } = await import("../../bench/all.ts");
+      return (await runAll()).every(({ code }) => code === 0) ? 0 : 1;
+    }
     if (table === "step") {
       const { runStepBench } = await import("../../bench/steps.ts");
       return (await runStepBench({ only, out, large })) ? 0 : 1;

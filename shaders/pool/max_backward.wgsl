@@ -1,20 +1,20 @@
 // dx[n, h, w, c] = sum of dy over the windows whose maximum was this pixel; gathered, so nothing is added atomically.
-// One invocation keeps a row h and a channel c and walks along w, so that divisions are few.
+// One invocation keeps a row h and a channel c and walks along the windows: each is read once, and its share goes to KERNEL
+// running sums, of which STRIDE are complete behind it.
 // Layout as in pool/max_forward. Grid: linear over batch * in_h * channels.
+const KERNEL: u32 = 3u; // spec
+const STRIDE: u32 = 2u; // spec
 const WORKGROUP: u32 = 64u; // spec
+// Windows that reach one row, and pixels between the first of one window and the last that it or the step to the next reaches.
+const ROWS: u32 = (KERNEL + STRIDE - 1u) / STRIDE;
+const WIDTH: u32 = max(KERNEL, STRIDE);
 struct Params {
-  batch: u32, in_h: u32, in_w: u32, channels: u32, out_h: u32, out_w: u32,
-  kernel: u32, stride: u32, pad: u32,
+  batch: u32, in_h: u32, in_w: u32, channels: u32, out_h: u32, out_w: u32, pad: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<Elem>;
 @group(0) @binding(2) var<storage, read> tap: array<u32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<Elem>;
-
-// First window along an axis that reaches a padded position.
-fn first_window(position: u32) -> u32 {
-  return select(0u, (position - params.kernel) / params.stride + 1u, position >= params.kernel);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -25,23 +25,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let h = line % params.in_h;
   let n = line / params.in_h;
   let top = h + params.pad;
-  let first_i = first_window(top);
-  let last_i = min(top / params.stride, params.out_h - 1u);
-  // Windows first_j..last_j reach column w; both move on with w.
-  var first_j = 0u;
-  var last_j = 0u;
-  for (var w = 0u; w < params.in_w; w++) {
-    let left = w + params.pad;
-    if (left >= first_j * params.stride + params.kernel) { first_j += 1u; }
-    while (last_j + 1u < params.out_w && (last_j + 1u) * params.stride <= left) { last_j += 1u; }
-    var sum = 0.0;
-    for (var i = first_i; i <= last_i; i++) {
-      let tap_row = (top - i * params.stride) * params.kernel;
-      for (var j = first_j; j <= last_j; j++) {
-        let source = ((n * params.out_h + i) * params.out_w + j) * params.channels + c;
-        if (tap[source] == tap_row + left - j * params.stride) { sum += widen(dy[source]); }
-      }
+  let last_i = top / STRIDE;
+  let row = line * params.in_w;
+  var sums: array<f32, WIDTH>;
+  for (var j = 0u; j < params.out_w; j++) {
+    for (var k = 0u; k < ROWS; k++) {
+      // Windows above the first wrap to large numbers.
+      let i = last_i - k;
+      let tap_row = top - i * STRIDE;
+      let inside = i < params.out_h && tap_row < KERNEL;
+      let source = select(0u, ((n * params.out_h + i) * params.out_w + j) * params.channels + c, inside);
+      let share = select(0.0, widen(dy[source]), inside);
+      let chosen = tap[source] - tap_row * KERNEL;
+      for (var q = 0u; q < KERNEL; q++) { sums[q] += select(0.0, share, chosen == q); }
     }
-    dx[(line * params.in_w + w) * params.channels + c] = narrow(sum);
+    for (var q = 0u; q < STRIDE; q++) {
+      // Padding before the first pixel wraps to large numbers too.
+      let w = j * STRIDE + q - params.pad;
+      if (w < params.in_w) { dx[(row + w) * params.channels + c] = narrow(sums[q]); }
+    }
+    for (var q = 0u; q < WIDTH; q++) { sums[q] = select(0.0, sums[min(q + STRIDE, WIDTH - 1u)], q + STRIDE < WIDTH); }
+  }
+  for (var left = params.out_w * STRIDE; left < params.in_w + params.pad; left++) {
+    if (left >= params.pad) { dx[(row + left - params.pad) * params.channels + c] = narrow(sums[0]); }
+    for (var q = 0u; q < WIDTH; q++) { sums[q] = select(0.0, sums[min(q + 1u, WIDTH - 1u)], q + 1u < WIDTH); }
   }
 }

@@ -28,7 +28,7 @@ const backwardKernel = defineKernel({
   name: "pool/max_backward",
   fragments: ["pool/max_backward.wgsl", ...LIBRARY],
   buffers: { dy: "read", tap: "read", dx: "read_write" },
-  uniforms: UNIFORMS,
+  uniforms: { batch: "u32", in_h: "u32", in_w: "u32", channels: "u32", out_h: "u32", out_w: "u32", pad: "u32" },
 });
 
 function uniformsOf({ batch, inH, inW, channels, outH, outW, kernel, stride, pad }: PoolShape) {
@@ -44,5 +44,6 @@ export function maxpoolForward(gpu: Gpu, { x, y, tap, shape }: { x: BufferRange;
 /** gradX from gradY and the taps of the forward pass. */
 export function maxpoolBackward(gpu: Gpu, { gradY, tap, gradX, shape }: { gradY: BufferRange; tap: BufferRange; gradX: BufferRange; shape: PoolShape }): void {
   const workgroups = linearGrid(shape.batch * shape.inH * shape.channels, 64);
-  gpu.run(backwardKernel, { buffers: { dy: gradY, tap, dx: gradX }, uniforms: uniformsOf(shape), workgroups });
+  const { kernel, stride, ...uniforms } = uniformsOf(shape);
+  gpu.run(backwardKernel, { buffers: { dy: gradY, tap, dx: gradX }, uniforms, spec: { KERNEL: kernel, STRIDE: stride }, workgroups });
 }

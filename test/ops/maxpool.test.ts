@@ -18,6 +18,7 @@ const CASES: Record<string, PoolCase> = {
   "windows without padding": { n: 1, h: 8, w: 6, c: 7, kernel: 2, stride: 2, padding: 0 },
   "every pixel": { n: 2, h: 5, w: 4, c: 2, kernel: 5, stride: 1, padding: 2 },
   "one pixel": { n: 1, h: 1, w: 1, c: 1, kernel: 3, stride: 2, padding: 1 },
+  "more padding than pixels": { n: 2, h: 1, w: 1, c: 3, kernel: 5, stride: 1, padding: 2 },
   "rows that no window reaches": { n: 3, h: 10, w: 10, c: 4, kernel: 3, stride: 4, padding: 0 },
 };
 

@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Row } from "../../bench/case.ts";
+import { runTable } from "../../bench/table.ts";
+import { testDevice } from "../support/device.ts";
+
+const gpu = await testDevice();
+
+test("a table gives shares of measured ceilings, writes adapter, commit and rows, and fails where a check fails", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "limber-table-"));
+  try {
+    const out = join(folder, "table.json");
+    const row = (name: string, facts: Partial<Row>) => ({ name, run: async (): Promise<Row> => ({ name, ms: 1, ...facts }) });
+    const cases = [row("product", { gflops: 3, error: 1e-6 }), row("copy", { gbytes: 2, error: 0 }), row("another", { error: Number.NaN })];
+    const { live } = gpu.memory;
+    expect(await runTable(gpu, { name: "test", cases, only: "o", out })).toBe(false);
+    expect(await runTable(gpu, { name: "test", cases, only: "p", out })).toBe(true);
+    expect(gpu.memory.live).toBe(live); // what the ceilings were measured with is given back
+    const { adapter, commit, ceilings, rows } = JSON.parse(await readFile(out, "utf8"));
+    expect([adapter.kind, typeof commit]).toEqual([gpu.info.kind, "string"]);
+    expect(rows.map((one: Row) => one.name)).toEqual(["product", "copy"]);
+    expect(rows[0].ceilingShare).toBeCloseTo(3 / ceilings.gemmGflops, 9);
+    expect(rows[1].ceilingShare).toBeCloseTo(2 / ceilings.copyGbytes, 9);
+    expect(ceilings.gemmGflops).toBeGreaterThan(0.01);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 60_000);

@@ -8,6 +8,7 @@ import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
 import { adapterClass, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
+import { matmul } from "./matmul.ts";
 import { winograd, winogradGradWeight } from "./winograd.ts";
 import { type WinogradShape, winogradFits, winogradPays, winogradWeightPays } from "./winograd_plan.ts";
 
@@ -279,6 +280,14 @@ function winogradPlan(
   return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu)))) ? planned : undefined;
 }
 
+/** Whether a convolution is a plain product of pixels and channels, and its operands are stored alike, as matmul wants them. */
+function isProduct({ kernelH, kernelW, strideH, strideW, padH, padW }: ConvShape, x: BufferRange, y: BufferRange): boolean {
+  return kernelH * kernelW * strideH * strideW === 1 && padH + padW === 0 && x.allocation.element === y.allocation.element;
+}
+
+/** Pixels by channels, the product of a 1x1 convolution: of its views the cheapest. */
+const PIXEL_PRODUCT = { batch: 1, transposeA: false, sharedA: false, sharedB: false, summed: false };
+
 /** y = conv(x, w) + bias. Ranges: x [batch, inH, inW, inC], w [kh, kw, inC, outC], bias [outC], y [batch, outH, outW, outC]. */
 export function convForward(
   gpu: Gpu,
@@ -286,6 +295,10 @@ export function convForward(
 ): void {
   const planned = winogradPlan(gpu, { shape, result: "forward", force });
   if (planned) winograd(gpu, { x, w, bias, y, shape: planned, reversed: false, flops: convFlops(shape), force });
+  else if (isProduct(shape, x, y)) {
+    const product = { ...PIXEL_PRODUCT, rows: shape.batch * shape.inH * shape.inW, columns: shape.outC, depth: shape.inC, transposeB: false };
+    matmul(gpu, { a: x, b: w, c: y, bias, product, force });
+  }
   else runPixels(gpu, { a: x, b: w, c: y, bias, shape, phase: "conv", force });
 }
 
@@ -297,6 +310,11 @@ export function convGradInput(
   const planned = winogradPlan(gpu, { shape, result: "gradInput", force });
   if (planned) {
     winograd(gpu, { x: gradY, w, y: gradX, shape: planned, reversed: true, flops: convFlops(shape), force });
+    return;
+  }
+  if (isProduct(shape, gradY, gradX)) {
+    const product = { ...PIXEL_PRODUCT, rows: shape.batch * shape.inH * shape.inW, columns: shape.inC, depth: shape.outC, transposeB: true };
+    matmul(gpu, { a: gradY, b: w, c: gradX, product, force });
     return;
   }
   const b = packWeights(gpu, { w, shape, swapChannels: true, byParity: true });

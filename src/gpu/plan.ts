@@ -161,7 +161,10 @@ function largestLive(items: readonly Item[], length: number): number {
 }
 
 /** Packings that are tried at most; one costs a millisecond for a step of some hundred dispatches. */
-const TRIES = 360;
+const TRIES = 600;
+
+/** How much larger an order's packing may be than the one before, to go on from it. */
+const STRAY = 1.05;
 
 /** Moves an item to somewhere before its place. */
 function promoted(items: readonly Item[], item: Item, random: Random): Item[] {
@@ -182,11 +185,15 @@ export function planMemory(dispatches: readonly PlannedDispatch[], options: Plan
   for (const order of ORDERS) {
     for (const spread of [false, true]) {
       let sorted = items.toSorted(order);
+      let current: Packing | undefined;
       for (let i = 0; i < TRIES / (2 * ORDERS.length) && best?.total !== liveBytes; i++) {
-        const packed = pack(sorted, { maxBufferBytes, spread });
+        const trial: Item[] = current?.grownBy ? promoted(sorted, current.grownBy, random) : sorted;
+        const packed = pack(trial, { maxBufferBytes, spread });
         if (!best || packed.total < best.total) best = packed;
         if (!packed.grownBy) break;
-        sorted = promoted(sorted, packed.grownBy, random);
+        // A little worse may lead on; much worse does not.
+        if (current && packed.total > STRAY * current.total) continue;
+        [sorted, current] = [trial, packed];
       }
     }
   }

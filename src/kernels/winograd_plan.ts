@@ -46,6 +46,9 @@ export function winogradFits(shape: WinogradShape): boolean {
   return Math.max(imageBytes(shape, Math.max(fromC, toC)), 4 * POSITIONS * fromC * toC) <= LEAST_BINDING_BYTES;
 }
 
+/** What of the direct product's time it may take: transforms cost memory, so a gain within the error of rates does not pay. */
+const WORTHWHILE = 0.9;
+
 /** Whether F(2x2, 3x3) is faster than the direct product, by the rates measured on such adapters; never where none were. */
 export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boolean {
   if (!adapter.tuning) return false;
@@ -56,7 +59,7 @@ export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boole
   const direct = planGemm({ rows: batch * outH * outW, columns: toC, depth: 9 * fromC, batch: 1 }, adapter);
   const product = planGemm({ rows: tiles, columns: toC, depth: fromC, batch: POSITIONS }, adapter);
   const transformsMs = (tiles * (fromC * inputNs + toC * outputNs) + fromC * toC * weightNs) / 1e6;
-  return product.ms + transformsMs < direct.ms;
+  return product.ms + transformsMs < WORTHWHILE * direct.ms;
 }
 
 /** Whether the weights' gradient is faster by F(2x2, 3x3); a transformed gradient costs about what a transformed input does. */
@@ -69,5 +72,5 @@ export function winogradWeightPays(shape: WinogradShape, adapter: AdapterClass):
   const direct = planGemm({ rows: 9 * fromC, columns: toC, depth: batch * outH * outW, batch: 1 }, adapter);
   const product = planGemm({ rows: fromC, columns: toC, depth: tiles, batch: POSITIONS }, adapter);
   const transformsMs = (tiles * (fromC + toC) * inputNs + fromC * toC * weightNs) / 1e6;
-  return product.ms + transformsMs < direct.ms;
+  return product.ms + transformsMs < WORTHWHILE * direct.ms;
 }

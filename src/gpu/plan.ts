@@ -160,11 +160,13 @@ function largestLive(items: readonly Item[], length: number): number {
   return most;
 }
 
-/** Packings that are tried at most; one costs a millisecond for a step of some hundred dispatches. */
-const TRIES = 600;
+/** Packings that are tried: fewer for long steps, of which each costs more; a few hundred milliseconds in all. */
+function triesFor(dispatches: number): number {
+  return Math.min(1200, Math.max(180, Math.round(260_000 / Math.max(1, dispatches))));
+}
 
 /** How much larger an order's packing may be than the one before, to go on from it. */
-const STRAY = 1.05;
+const STRAY = 1.1;
 
 /** Moves an item to somewhere before its place. */
 function promoted(items: readonly Item[], item: Item, random: Random): Item[] {
@@ -180,13 +182,14 @@ export function planMemory(dispatches: readonly PlannedDispatch[], options: Plan
   const { maxBufferBytes = Infinity, plans = ({ persistent }) => !persistent } = options;
   const items = collect(dispatches, plans);
   const liveBytes = largestLive(items, dispatches.length);
+  const tries = triesFor(dispatches.length);
   let best: Packing | undefined;
   const random = new Random({ seed: 0, stream: STREAM.memoryPlan });
   for (const order of ORDERS) {
     for (const spread of [false, true]) {
       let sorted = items.toSorted(order);
       let current: Packing | undefined;
-      for (let i = 0; i < TRIES / (2 * ORDERS.length) && best?.total !== liveBytes; i++) {
+      for (let i = 0; i < tries / (2 * ORDERS.length) && best?.total !== liveBytes; i++) {
         const trial: Item[] = current?.grownBy ? promoted(sorted, current.grownBy, random) : sorted;
         const packed = pack(trial, { maxBufferBytes, spread });
         if (!best || packed.total < best.total) best = packed;

@@ -46,12 +46,18 @@ export function winogradFits(shape: WinogradShape): boolean {
   return Math.max(imageBytes(shape, Math.max(fromC, toC)), 4 * POSITIONS * fromC * toC) <= LEAST_BINDING_BYTES;
 }
 
+/**
+ * Fewer channels are left to the direct product: they gain least, and their sums have the fewest terms for the transforms' rounding
+ * errors to cancel in.
+ */
+const LEAST_CHANNELS = 48;
+
 /** What of the direct product's time it may take: transforms cost memory, so a gain within the error of rates does not pay. */
 const WORTHWHILE = 0.9;
 
 /** Whether F(2x2, 3x3) is faster than the direct product, by the rates measured on such adapters; never where none were. */
 export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boolean {
-  if (!adapter.tuning) return false;
+  if (!adapter.tuning || Math.min(shape.fromC, shape.toC) < LEAST_CHANNELS) return false;
   const { batch, outH, outW, fromC, toC } = shape;
   const { inputNs, outputNs, weightNs } = adapter.tuning.winograd;
   const { tilesH, tilesW } = tilesOf(shape);
@@ -64,7 +70,7 @@ export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boole
 
 /** Whether the weights' gradient is faster by F(2x2, 3x3); a transformed gradient costs about what a transformed input does. */
 export function winogradWeightPays(shape: WinogradShape, adapter: AdapterClass): boolean {
-  if (!adapter.tuning) return false;
+  if (!adapter.tuning || Math.min(shape.fromC, shape.toC) < LEAST_CHANNELS) return false;
   const { batch, outH, outW, fromC, toC } = shape;
   const { inputNs, weightNs } = adapter.tuning.winograd;
   const { tilesH, tilesW } = tilesOf(shape);

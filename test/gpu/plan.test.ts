@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { Allocation, type BufferRange } from "../../src/gpu/buffer.ts";
 import { type MemoryPlan, type PlannedDispatch, planMemory } from "../../src/gpu/plan.ts";
 import { Random } from "../../src/random.ts";
 import { TEST_SEED } from "../support/random.ts";
+
+setDefaultTimeout(60_000);
 
 const range = (bytes: number, persistent = false): BufferRange => {
   const allocation = new Allocation({ id: 1, bytes, handle: undefined as never }, { bytes, label: "t", persistent });

@@ -35,6 +35,8 @@ type HostArray = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Ar
 /** Waits in slices this long, so that decoding and uploads go on while the device works. */
 const WAIT_SLICE_MS = 2;
 const WAIT_LIMIT_MS = 120_000;
+/** A slice that took longer did so because the whole process was halted (Ctrl-Z, a sleeping computer), the device with it. */
+const LONGEST_SLICE_MS = 1000;
 
 /** A device with its memory, commands, recordings and profile. */
 export class Gpu {
@@ -198,9 +200,11 @@ export class Gpu {
   }
 
   async #waitFor(wait: ReturnType<NativeDevice["queueWait"]>): Promise<void> {
-    const deadline = performance.now() + WAIT_LIMIT_MS;
-    while (!wait.poll(WAIT_SLICE_MS)) {
-      if (performance.now() > deadline) {
+    let waitedMs = 0;
+    for (let before = performance.now(), now = before; !wait.poll(WAIT_SLICE_MS); before = now) {
+      now = performance.now();
+      waitedMs += Math.min(now - before, LONGEST_SLICE_MS);
+      if (waitedMs > WAIT_LIMIT_MS) {
         throw new GpuError({
           code: "gpu/hang",
           message: `the device did not finish within ${WAIT_LIMIT_MS / 1000} s`,

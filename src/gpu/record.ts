@@ -71,8 +71,11 @@ export class Recording {
     return { ...range, allocation, offset: place.offset + range.offset };
   }
 
-  /** Encodes and submits the step once more. Returns the host's time in ms. */
-  replay(): number {
+  /**
+   * Encodes and submits the step once more. Returns the host's time in ms.
+   * @param submitted is called behind every submit with the number of different kernels dispatched so far.
+   */
+  replay(submitted?: (kernels: number) => void): number {
     if (this.#disposed) throw new Error("a disposed recording was replayed");
     const started = performance.now();
     const commands = this.#commands;
@@ -99,6 +102,7 @@ export class Recording {
       pass.end();
       commands.releasePass(pass);
       commands.submit(encoder);
+      submitted?.(new Set(this.#steps.slice(0, end).map(({ dispatch }) => dispatch.compiled)).size);
     }
     return performance.now() - started;
   }

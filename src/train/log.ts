@@ -37,10 +37,14 @@ interface Bar {
 interface Task {
   label: string;
   total: number;
+  done: number;
   startedMs: number;
   lastLineMs: number;
   bar: Bar | undefined;
 }
+
+/** A status that is no progress of the task is worth a line after so long a silence. */
+const STATUS_SECONDS = 5;
 
 /** Shows the progress of a run. At most one task at a time. */
 export class RunLog {
@@ -77,13 +81,14 @@ export class RunLog {
     this.end();
     const now = this.#now();
     const bar = this.#isTerminal ? await openBar(this.#stream, label, total) : undefined;
-    this.#task = { label, total, startedMs: now, lastLineMs: now, bar };
+    this.#task = { label, total, done: 0, startedMs: now, lastLineMs: now, bar };
   }
 
   /** Tells that `done` of the task's steps are finished, with the numbers of the last one. Cheap when nothing is due. */
   advance(done: number, numbers: StepNumbers): void {
     const task = this.#task;
     if (!task) throw new Error("advance() without begin()");
+    task.done = done;
     const now = this.#now();
     const quietMs = 1000 * (this.#options.quietSeconds ?? 30);
     const due = done % this.#options.linePeriod === 0 || done === task.total || now - task.lastLineMs >= quietMs;
@@ -98,6 +103,18 @@ export class RunLog {
     const text = parts.filter((part) => part !== "").join("  ");
     this.#toFile(text);
     if (!task.bar) this.#stream.write(`${text}\n`);
+  }
+
+  /** Tells what holds up the next step: behind the bar, or as a line where there has been none for a while. */
+  status(text: string): void {
+    const task = this.#task;
+    if (!task) throw new Error("status() without begin()");
+    task.bar?.update(task.done, text);
+    const now = this.#now();
+    if (now - task.lastLineMs < 1000 * STATUS_SECONDS) return;
+    task.lastLineMs = now;
+    this.#toFile(`${task.label}  ${text}`);
+    if (!task.bar) this.#stream.write(`${task.label}  ${text}\n`);
   }
 
   /** Ends the task and removes its bar; nothing happens where there is none. */

@@ -224,6 +224,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
         const run = () => runner.run(method.generation, mode);
         if (inspector) await inspector.run(run, step + 1);
         else run();
+        await runner.firstRun((kernels, of) => log.status(`compiling: ${kernels} of ${of} kernels`));
         const finished = gpu.mark();
         trained.flops += runner.recording?.flops ?? 0;
         store.batchesTracked += method.passes(mode);

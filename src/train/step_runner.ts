@@ -20,6 +20,8 @@ export class StepRunner {
   readonly #held = new Map<string, Held>();
   #latest: Recording | undefined;
   #mode = "";
+  /** Places in the first run of the newest recording, with the number of kernels dispatched up to there. */
+  #marks: { kernels: number; finished: () => Promise<void> }[] = [];
   /** Host time of the steps, ms, and how many there were. */
   readonly host = { ms: 0, steps: 0 };
 
@@ -47,16 +49,33 @@ export class StepRunner {
       return;
     }
     let held = this.#held.get(mode);
-    if (held?.generation !== generation) {
+    const isNew = held?.generation !== generation;
+    if (held === undefined || isNew) {
       held?.recording.dispose();
       this.#held.delete(mode); // a step that throws while it is recorded leaves no disposed recording behind
       held = { recording: this.#gpu.record(() => this.#work(mode), { execute: false }), generation };
       this.#held.set(mode, held);
     }
     this.#latest = held.recording;
-    this.host.ms += held.recording.replay();
+    this.#marks = [];
+    const mark = (kernels: number) => this.#marks.push({ kernels, finished: this.#gpu.mark() });
+    this.host.ms += held.recording.replay(isNew ? mark : undefined);
     this.host.steps++;
     this.#gpu.flush();
+  }
+
+  /**
+   * Waits for the step where it was the first of its recording: drivers compile a kernel when it is created or when it
+   * is first dispatched, minutes in all on some. Returns at once behind any other step.
+   * @param report is told how many kernels of how many have run so far.
+   */
+  async firstRun(report: (kernels: number, of: number) => void): Promise<void> {
+    const marks = this.#marks;
+    this.#marks = [];
+    for (const { kernels, finished } of marks) {
+      await finished();
+      report(kernels, marks.at(-1)?.kernels ?? kernels);
+    }
   }
 
   /** The mode that ran last. */

@@ -71,6 +71,27 @@ describe("progress", () => {
     ]);
   });
 
+  test("what holds up a step stands behind the bar; elsewhere it is a line after five silent seconds", async () => {
+    const [bare, terminal] = [new Screen(false), new Screen(true)];
+    let nowMs = 0;
+    const log = new RunLog({ stream: bare, linePeriod: 10, now: () => nowMs });
+    expect(() => log.status("lost")).toThrow("begin");
+    await log.begin("epoch 1/2", 24);
+    for (let kernels = 1; kernels <= 12; kernels++) {
+      nowMs += 1000;
+      log.status(`compiling: ${kernels} of 12 kernels`);
+    }
+    log.end();
+    expect(bare.text).toBe("epoch 1/2  compiling: 5 of 12 kernels\nepoch 1/2  compiling: 10 of 12 kernels\n");
+
+    const shown = new RunLog({ stream: terminal, linePeriod: 10 });
+    await shown.begin("epoch 1/2", 24);
+    shown.status("compiling: 3 of 12 kernels");
+    await Bun.sleep(120);
+    shown.end();
+    expect(terminal.text).toContain("0/24  compiling: 3 of 12 kernels");
+  });
+
   test("a line file on a full disk is a DataError", () => {
     const log = new RunLog({ stream: new Screen(false), linePeriod: 1, files: ["/dev/full"] });
     expect(() => log.line("x")).toThrow(DataError);

@@ -99,3 +99,23 @@ test("a step that throws while it is recorded can be run again", async () => {
   expect(runner.host.steps).toBe(1);
   runner.dispose();
 });
+
+test("the first run of a recording is waited for, and its kernels are counted; any other step is not", async () => {
+  const { runner, value, free } = counter();
+  const reports: string[] = [];
+  const run = async (generation: number, mode: string) => {
+    runner.run(generation, mode);
+    await runner.firstRun((kernels, of) => reports.push(`${mode}: ${kernels} of ${of}`));
+  };
+  await run(0, "100"); // 200 dispatches of an addition and a copy, in three submits
+  expect(reports).toEqual(["100: 2 of 2", "100: 2 of 2", "100: 2 of 2"]);
+  await run(0, "100");
+  await run(0, "1");
+  await run(0, "100");
+  expect(reports.slice(3)).toEqual(["1: 2 of 2"]);
+  await run(1, "1");
+  expect(reports).toHaveLength(5);
+  expect(await value()).toBe(302);
+  runner.dispose();
+  free();
+});

@@ -1,62 +1,31 @@
 /** A training run from its configuration to its results table and figures. */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { withRecompute } from "../autograd/op.ts";
-import { backboneOf, configDigest, renderConfig, type ResolvedConfig, restoreConfig, resumeConflicts, runFolder } from "../config/config.ts";
+import { renderConfig } from "../config/render.ts";
+import { runFolder } from "../config/run_folder.ts";
 import { isSupervised } from "../config/method_checks.ts";
 import { BatchLoader } from "../data/loader.ts";
-import { ConfigError, DataError } from "../error.ts";
+import { ConfigError } from "../error.ts";
 import { writeFileAtomic } from "../files.ts";
-import { openDevice } from "../gpu/device.ts";
-import { gemmCeiling } from "../kernels/ceilings.ts";
-import { buildMethod, viewPlan } from "../methods/build.ts";
-import { passSlots } from "../methods/semi/consistency.ts";
-import { buildModel, buildPrevious, networkName } from "../models/build.ts";
-import { forwardCost } from "../models/cost.ts";
 import { networksOf } from "../models/network.ts";
-import { EVALUATION } from "../nn/layers.ts";
-import { LossScaler } from "../optim/loss_scaler.ts";
-import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { hasCheckpoint } from "./checkpoint.ts";
 import { CollapseWatch } from "./collapse.ts";
-import { debugModes, StepDebugger } from "./debug.ts";
+import { openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
+import { debugModes } from "./debug.ts";
 import { gridsDue, writeTrainingGrids, writeValidationGrids } from "./debug_grids.ts";
-import { labelledJoints, openTrainingData, prepareData, readSet, SampleSource } from "./data.ts";
 import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
-import { drawPredictionGrid, drawRunCurves, drawViews, type ScoreRecord } from "./figures.ts";
-import { logName, minuteName, renderTable, RunLog, showDuration, StepLog } from "./log.ts";
-import { LossLog } from "./loss_log.ts";
-import { buildOptimiser, learningRateAt } from "./optimiser.ts";
+import { drawPredictionGrid, drawRunCurves, drawViews } from "./figures.ts";
+import { logName, minuteName, RunLog } from "./log.ts";
+import { learningRateAt } from "./optimiser.ts";
 import { writeOriginalCheckpoint, writeOriginalPredictions, writeOriginalWeights } from "./original_files.ts";
-import { findPretrained } from "./pretrained.ts";
+import { RunRecords } from "./records.ts";
 import { writePredictions } from "./report.ts";
 import type { TrainOutcome, TrainRequest } from "./requests.ts";
-import { collectTensors, restoreScaler, restoreTensors, scalerCounters } from "./state.ts";
-import { StepRunner } from "./step_runner.ts";
-import { EventFile } from "./tensorboard.ts";
-import { loadModelWeights } from "./weights_file.ts";
-
-/** A run at least this long measures the adapter's ceiling at its end, which takes a second on a CPU. */
-const CEILING_WORTH_MS = 60_000;
+import { closingLines, openingLines } from "./summary.ts";
+import { Trainer } from "./trainer.ts";
 
 /** How often a run shows its predictions and views, about. */
 const PICTURES = 5;
-
-const METHOD_NAMES: Readonly<Record<string, string>> = { pose_cons: "PoseCons", pose_dual: "PoseDual", pose_sspcm: "SSPCM" };
-
-function methodName({ MODEL }: ResolvedConfig): string {
-  return METHOD_NAMES[MODEL.NAME] ?? "supervised";
-}
-
-/** The scores of the epochs before; a file that is absent has none. Errors: DataError where it is no such file. */
-async function readScores(path: string, epochs: number): Promise<ScoreRecord[]> {
-  const file = Bun.file(path);
-  if (!(await file.exists())) return [];
-  try {
-    return ((await file.json()) as ScoreRecord[]).filter(({ epoch }) => epoch <= epochs);
-  } catch (cause) {
-    throw new DataError({ code: "log/damaged", where: path, message: "is not a list of scores", fix: "remove or rename the file; it is only a record and is not needed to continue" }, { cause });
-  }
-}
 
 function diverged(name: string, value: number, { step, mixed }: { step: number; mixed: boolean }): ConfigError {
   const fix = `lower TRAIN.LR${mixed ? " or set PRECISION=fp32 (a feature beyond 65504 is infinite as f16)" : ""}; the last checkpoint is from before`;
@@ -78,242 +47,157 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const test = await readSet(config, "test", { say });
   await mkdir(folder, { recursive: true });
   for (const note of loaded.notes) say(`note      ${note}`);
-  const gpu = await openDevice();
-  if (config.PRECISION === "mixed") gpu.requireHalf();
-  const model = buildModel(config);
-  const { store } = model;
-  const plan = viewPlan(config);
-  store.materialise(gpu, config.SEED, { slots: passSlots(plan?.mostViews ?? 0) });
-  const scaler = config.PRECISION === "mixed" ? new LossScaler(gpu, store.gradientArena) : undefined;
-  const arenas = { parameters: store.parameterArena, gradients: store.gradientArena, ...(scaler ? { gradientScale: scaler.gradientScale } : {}) };
-  const optimiser = buildOptimiser(gpu, arenas, config);
   const { stepsPerEpoch } = data;
-  const method = buildMethod(model, { config, plan, crop: source.cropFacts(TRAIN.BATCH_SIZE), labelledJoints: labelledJoints(config), stepsPerEpoch, previous: buildPrevious(config, gpu), scaler });
-  const trainingState = { optimiser, companions: method.companions };
-  const losses = new LossLog(gpu, [...method.lossNames, ...method.watchNames]);
-  const runner = new StepRunner(gpu, (mode) => {
-    const encode = () => method.encode(mode);
-    losses.encode(MODEL.EXTRA.RECOMPUTE ? withRecompute(encode) : encode());
-    scaler?.update();
-    optimiser.step();
-  }, { eager: debug.nonfinite });
-  const inspector = debug.nonfinite || debug.graph ? new StepDebugger(debug, { gpu, store, folder }) : undefined;
+  const trainer = await Trainer.open(config, { crop: source.cropFacts(TRAIN.BATCH_SIZE), stepsPerEpoch, folder, debug });
+  const { gpu, model, method, losses, progress } = trainer;
+  const networks = networksOf(model);
 
-  let epoch = TRAIN.BEGIN_EPOCH;
-  let stepInEpoch = 0;
-  let step = 0;
-  let best: { score: number; epoch: number } | null = null;
   const continued = resume && (await hasCheckpoint(folder, "latest"));
-  if (continued) {
-    const checkpoint = await loadCheckpoint(folder, "latest");
-    const where = join(folder, "latest.json");
-    const conflicts = resumeConflicts(restoreConfig(checkpoint.state.config, where), config);
-    if (conflicts.length > 0) {
-      const list = conflicts.map(({ key, before, after }) => `${key} was ${before}, is ${after}`).join("; ");
-      throw new ConfigError({ code: "config/resume", where, message: `the run was begun with another configuration: ${list}`, fix: "restore these values, or start anew in another OUTPUT_DIR" });
-    }
-    restoreTensors(checkpoint.tensors, where, store, trainingState);
-    ({ epoch, stepInEpoch, step, best } = checkpoint.state);
-    const { counters } = checkpoint.state;
-    optimiser.steps = counters["optimiserSteps"] ?? step;
-    if (scaler) restoreScaler(scaler, counters, where);
-  } else if (MODEL.PRETRAINED !== "") {
-    const layers = backboneOf(MODEL) === "hrnet" ? MODEL.EXTRA.PRETRAINED_LAYERS : undefined;
-    await loadModelWeights(model, await findPretrained(MODEL.PRETRAINED, say), { need: "backbone", layers, say });
-  }
   if (resume && !continued) say(`resume    nothing in ${folder} to go on from: the run begins`);
-  if (!continued) method.endEpoch();
-  const steps = await StepLog.open(join(folder, "steps.jsonl"), continued ? { resumedStep: step } : {});
-  const board = EventFile.open(config.LOG_DIR === "" ? join(folder, "tensorboard") : `${runFolder(loaded, config.LOG_DIR)}_${started}`, continued ? { resumedStep: step } : {});
-  const scores = continued ? await readScores(join(folder, "scores.json"), epoch) : [];
+  if (continued) await trainer.resume();
+  else await trainer.begin(say);
+  const eventFolder = config.LOG_DIR === "" ? join(folder, "tensorboard") : `${runFolder(loaded, config.LOG_DIR)}_${started}`;
+  const records = await RunRecords.open(folder, { eventFolder, resumed: continued ? progress : undefined });
   await writeFileAtomic(join(folder, "config.yaml"), renderConfig(loaded));
+  const persons = { labelled: data.labelled.length, unlabelled: data.unlabelled?.length, validation: test.records.length };
+  for (const line of openingLines(trainer, config, { ...persons, stepsPerEpoch, folder, continued })) say(line);
 
-  const supervised = isSupervised(config);
-  say(`adapter   ${gpu.info.description || gpu.info.device} (${gpu.info.kind})`);
-  const width = backboneOf(MODEL) === "resnet" ? `, width ${MODEL.EXTRA.WIDTH}` : "";
-  const { gigaMacs } = forwardCost((x) => networksOf(model).map((one) => one.forward(x, EVALUATION)), MODEL.IMAGE_SIZE);
-  say(`network   ${networkName(config)}${width}, ${store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}, ${gigaMacs.toPrecision(3)} x 10^9 multiplications`);
-  say(`method    ${methodName(config)}: ${data.labelled.length} labelled${data.unlabelled && !supervised ? `, ${data.unlabelled.length} unlabelled` : ""} persons, ${test.records.length} for validation`);
-  say(`run       ${folder}, epochs ${epoch + 1} to ${TRAIN.END_EPOCH} of ${stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${step}` : ""}`);
-
-  const position = epoch * stepsPerEpoch + stepInEpoch;
   const loader = new BatchLoader((at: number) => data.batch(Math.floor(at / stepsPerEpoch), at % stepsPerEpoch), {
     depth: config.WORKERS,
-    begin: position,
+    begin: progress.epoch * stepsPerEpoch + progress.stepInEpoch,
     end: TRAIN.END_EPOCH * stepsPerEpoch,
   });
   const began = performance.now();
-  /** Of the epochs without their validations, ms; operations of their steps by direct count. */
-  const trained = { ms: 0, flops: 0 };
-  let latestLosses: Record<string, number> = {};
-  const collapse = new CollapseWatch();
+  /** Of the epochs without their validations. */
+  let trainedMs = 0;
+  let latestLosses: Readonly<Record<string, number>> = {};
   const shown = [...method.lossNames, "accuracy"];
-
-  const drainLosses = async () => {
-    const rows = await losses.read();
-    for (const row of rows) {
-      latestLosses = row.losses;
-      const at = Math.floor((row.step - 1) / stepsPerEpoch);
-      const numbers = { lr: learningRateAt(config, at), ...row.losses };
-      steps.write({ step: row.step, epoch: at + 1, ...numbers });
-      board.scalars(row.step, numbers);
-      const warning = collapse.see(row.losses);
-      if (warning) say(`warning   step ${row.step}: ${warning}`);
-    }
-    steps.flush();
-    board.flush();
-    // Nothing mends weights that are no numbers; no checkpoint is written behind this step.
-    for (const row of rows) for (const [name, value] of Object.entries(row.losses)) if (!Number.isFinite(value)) throw diverged(name, value, { step: row.step, mixed: scaler !== undefined });
-  };
-  const save = async (name: "latest" | "best", place: { epoch: number; stepInEpoch: number }) => {
-    await drainLosses();
-    await saveCheckpoint(folder, name, {
-      tensors: await collectTensors(store, name === "latest" ? trainingState : undefined),
-      state: {
-        ...place,
-        step,
-        best,
-        seed: config.SEED,
-        learningRate: learningRateAt(config, place.epoch),
-        configDigest: configDigest(config),
-        config,
-        counters: { optimiserSteps: optimiser.steps, ...(scaler ? await scalerCounters(scaler) : {}) },
-      },
-    });
-  };
-
+  const collapse = new CollapseWatch();
   let evaluation: Evaluation | undefined;
-  const validate = async (finished: number) => {
-    evaluation = await evaluateNetworks(networksOf(model), { set: test, source, config });
-    await writeValidationGrids(folder, networksOf(model), { set: test, source, config });
-    await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
-    const { primary, primaryName } = evaluation;
-    if (scores.at(-1)?.epoch === finished) scores.pop(); // a finished run that was resumed
-    scores.push({ epoch: finished, score: primary, figures: Object.fromEntries(mainRow(evaluation)) });
-    await writeFileAtomic(join(folder, "scores.json"), `${JSON.stringify(scores)}\n`);
-    const better = best === null || primary > best.score;
-    const weights = { store, config };
-    if (better) {
-      best = { score: primary, epoch: finished };
-      await save("best", { epoch: finished, stepInEpoch: 0 });
-      await writeOriginalWeights(join(folder, "model_best.pth.tar"), weights);
-    }
-    const learningRate = learningRateAt(config, finished);
-    await writeOriginalCheckpoint(join(folder, "checkpoint.pth.tar"), weights, { optimiser, learningRate, epoch: finished, best: best?.score ?? primary });
-    if (config.SAVE_INTER > 0 && finished % config.SAVE_INTER === 0) await writeOriginalWeights(join(folder, `State_epoch${finished}.pth.tar`), weights);
-    await writeOriginalPredictions(folder, { evaluation, set: test, config });
-    await showValidation(evaluation, finished);
-    say(`epoch ${finished}/${TRAIN.END_EPOCH}  ${primaryName} ${primary.toFixed(4)}${better ? "  (best)" : ""}`);
-  };
-
   try {
-    for (; epoch < TRAIN.END_EPOCH; epoch++, stepInEpoch = 0) {
-      await log.begin(`epoch ${epoch + 1}/${TRAIN.END_EPOCH}`, stepsPerEpoch);
-      const learningRate = learningRateAt(config, epoch);
-      const epochBegan = performance.now();
-      let previous: (() => Promise<void>) | undefined;
-      for (; stepInEpoch < stepsPerEpoch; ) {
-        const batch = await loader.next();
-        if (!batch) throw new Error("the loader ended before the run");
-        const place = { epoch, stepInEpoch, step };
-        const mode = method.mode(place);
-        method.prepare(batch, place);
-        if (gridsDue(config, stepInEpoch)) await writeTrainingGrids(folder, { inspection: await method.inspect(mode), labelled: batch.labelled, stepInEpoch, config });
-        optimiser.prepare(learningRate);
-        losses.prepare(step + 1);
-        const run = () => runner.run(method.generation, mode);
-        if (inspector) await inspector.run(run, step + 1);
-        else run();
-        await runner.firstRun((kernels, of) => log.status(`compiling: ${kernels} of ${of} kernels`));
-        const finished = gpu.mark();
-        trained.flops += runner.recording?.flops ?? 0;
-        store.batchesTracked += method.passes(mode);
-        step++;
-        stepInEpoch++;
-        // One step may run while the next is prepared; more would only hold memory.
-        await previous?.();
-        previous = finished;
-        if (losses.full || step % config.PRINT_FREQ === 0 || stepInEpoch === stepsPerEpoch) await drainLosses();
-        log.advance(stepInEpoch, { ...Object.fromEntries(shown.flatMap((name) => (latestLosses[name] === undefined ? [] : [[name, latestLosses[name]]]))), lr: learningRate });
-        const due = TRAIN.CHECKPOINT_STEPS > 0 && step % TRAIN.CHECKPOINT_STEPS === 0 && stepInEpoch < stepsPerEpoch;
-        if (due || (stop.aborted && stepInEpoch < stepsPerEpoch)) await save("latest", { epoch, stepInEpoch });
-        if (stop.aborted && stepInEpoch < stepsPerEpoch) return "stopped";
-      }
-      await previous?.();
-      trained.ms += performance.now() - epochBegan;
-      log.end();
-      method.endEpoch();
-      const finished = epoch + 1;
-      if (finished % TEST.INTERVAL === 0 || finished === TRAIN.END_EPOCH) await validate(finished);
-      await save("latest", { epoch: finished, stepInEpoch: 0 });
-      if (stop.aborted && finished < TRAIN.END_EPOCH) return "stopped";
+    while (progress.epoch < TRAIN.END_EPOCH) {
+      if ((await trainEpoch()) === "stopped") return "stopped";
+      if (progress.epoch % TEST.INTERVAL === 0 || progress.epoch === TRAIN.END_EPOCH) evaluation = await validate();
+      await save("latest");
+      if (stop.aborted && progress.epoch < TRAIN.END_EPOCH) return "stopped";
     }
-    if (!evaluation) await validate(epoch); // resumed behind the last epoch
-    await finish();
+    await finish(evaluation ?? (await validate())); // none where the run was resumed behind its last epoch
     return "finished";
   } finally {
     log.end();
     loader.close();
-    steps.close();
-    board.close();
-    runner.dispose();
+    records.close();
+    trainer.runner.dispose();
+  }
+
+  /** Trains to the end of the epoch; where the user stops it before, a checkpoint is written. */
+  async function trainEpoch(): Promise<TrainOutcome> {
+    const { epoch } = progress;
+    await log.begin(`epoch ${epoch + 1}/${TRAIN.END_EPOCH}`, stepsPerEpoch);
+    const learningRate = learningRateAt(config, epoch);
+    const epochBegan = performance.now();
+    let previous: (() => Promise<void>) | undefined;
+    while (progress.stepInEpoch < stepsPerEpoch) {
+      const batch = await loader.next();
+      if (!batch) throw new Error("the loader ended before the run");
+      const { stepInEpoch } = progress;
+      trainer.prepare(batch, learningRate);
+      if (gridsDue(config, stepInEpoch)) await writeTrainingGrids(folder, { inspection: await trainer.inspect(), labelled: batch.labelled, stepInEpoch, config });
+      const finished = await trainer.step((kernels, of) => log.status(`compiling: ${kernels} of ${of} kernels`));
+      // One step may run while the next is prepared; more would only hold memory.
+      await previous?.();
+      previous = finished;
+      const last = progress.stepInEpoch === stepsPerEpoch;
+      if (losses.full || progress.step % config.PRINT_FREQ === 0 || last) await noteLosses();
+      log.advance(progress.stepInEpoch, { ...Object.fromEntries(shown.flatMap((name) => (latestLosses[name] === undefined ? [] : [[name, latestLosses[name]]]))), lr: learningRate });
+      if (last) continue;
+      const due = TRAIN.CHECKPOINT_STEPS > 0 && progress.step % TRAIN.CHECKPOINT_STEPS === 0;
+      if (due || stop.aborted) await save("latest");
+      if (stop.aborted) return "stopped";
+    }
+    await previous?.();
+    trainedMs += performance.now() - epochBegan;
+    log.end();
+    trainer.endEpoch();
+    return "finished";
+  }
+
+  /** Reads the losses since the last time into the records. Errors: ConfigError where one is no number. */
+  async function noteLosses(): Promise<void> {
+    const rows = await losses.read();
+    for (const row of rows) {
+      latestLosses = row.losses;
+      const epoch = Math.floor((row.step - 1) / stepsPerEpoch);
+      records.step(row.step, epoch + 1, { lr: learningRateAt(config, epoch), ...row.losses });
+      const warning = collapse.see(row.losses);
+      if (warning) say(`warning   step ${row.step}: ${warning}`);
+    }
+    records.flush();
+    // Nothing mends weights that are no numbers; no checkpoint is written behind this step.
+    for (const row of rows) for (const [name, value] of Object.entries(row.losses)) if (!Number.isFinite(value)) throw diverged(name, value, { step: row.step, mixed: trainer.scaler !== undefined });
+  }
+
+  /** Writes a checkpoint, unless a loss behind the last one is no number. */
+  async function save(name: "latest" | "best"): Promise<void> {
+    await noteLosses();
+    await trainer.save(name);
+  }
+
+  /** Validates behind an epoch; keeps the weights if they are the best, and the files that MultiAugs leaves. */
+  async function validate(): Promise<Evaluation> {
+    const { epoch } = progress;
+    const evaluated = await evaluateNetworks(networks, { set: test, source, config });
+    await writeValidationGrids(folder, networks, { set: test, source, config });
+    await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
+    const { primary, primaryName } = evaluated;
+    await records.score({ epoch, score: primary, figures: Object.fromEntries(mainRow(evaluated)) });
+    const better = progress.best === null || primary > progress.best.score;
+    const weights = { store: model.store, config };
+    if (better) {
+      progress.best = { score: primary, epoch };
+      await save("best");
+      await writeOriginalWeights(join(folder, "model_best.pth.tar"), weights);
+    }
+    await writeOriginalCheckpoint(join(folder, "checkpoint.pth.tar"), weights, { optimiser: trainer.optimiser, learningRate: learningRateAt(config, epoch), epoch, best: progress.best?.score ?? primary });
+    if (config.SAVE_INTER > 0 && epoch % config.SAVE_INTER === 0) await writeOriginalWeights(join(folder, `State_epoch${epoch}.pth.tar`), weights);
+    await writeOriginalPredictions(folder, { evaluation: evaluated, set: test, config });
+    await showValidation(evaluated);
+    say(`epoch ${epoch}/${TRAIN.END_EPOCH}  ${primaryName} ${primary.toFixed(4)}${better ? "  (best)" : ""}`);
+    return evaluated;
   }
 
   /** Scores into TensorBoard; a few times in a run, and in the end, predictions and views as figures and there. */
-  async function showValidation(evaluated: Evaluation, finished: number): Promise<void> {
-    for (const { name, figures } of evaluated.rows) board.scalars(step, Object.fromEntries(figures.map(([figure, value]) => [["valid", name, figure].filter((part) => part !== "").join("/"), value])));
-    board.flush();
+  async function showValidation(evaluated: Evaluation): Promise<void> {
+    const { epoch, step } = progress;
+    for (const { name, figures } of evaluated.rows) records.scalars(step, Object.fromEntries(figures.map(([figure, value]) => [["valid", name, figure].filter((part) => part !== "").join("/"), value])));
+    records.flush();
     const validations = (TRAIN.END_EPOCH - TRAIN.BEGIN_EPOCH) / TEST.INTERVAL;
-    if (finished < TRAIN.END_EPOCH && scores.length % Math.max(2, Math.ceil(validations / PICTURES)) !== 0) return;
+    if (epoch < TRAIN.END_EPOCH && records.scores.length % Math.max(2, Math.ceil(validations / PICTURES)) !== 0) return;
     const predictions = join(folder, "predictions.png");
     await drawPredictionGrid(predictions, mainPrediction(evaluated).predictions, source.skeleton);
     const views = join(folder, "views.png");
     await drawViews(views, {
-      inspection: await method.inspect(runner.mode),
+      inspection: await method.inspect(trainer.runner.mode),
       size: MODEL.IMAGE_SIZE,
       heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
       joints: MODEL.NUM_JOINTS,
       rgb: config.DATASET.COLOR_RGB,
     });
-    board.image(step, "predictions", await readFile(predictions));
-    board.image(step, "views", await readFile(views));
-    board.flush();
+    records.image(step, "predictions", await readFile(predictions));
+    records.image(step, "views", await readFile(views));
+    records.flush();
   }
 
-  /** Time of a step, images and operations a second; of a run that is worth the measuring also the share of what a plain product reaches. */
-  function describeSpeed(): string {
-    const { steps: count } = runner.host;
-    const images = TRAIN.BATCH_SIZE * (plan ? 2 : 1);
-    const gflops = trained.flops / trained.ms / 1e6;
-    const reached = trained.ms < CEILING_WORTH_MS ? "" : `, ${((100 * gflops) / gemmCeiling(gpu)).toFixed(0)} % of a plain product's on this adapter`;
-    return `${(trained.ms / count).toFixed(1)} ms a step of ${images} images, ${((1000 * count * images) / trained.ms).toFixed(1)} images/s, ${gflops.toFixed(1)} GFLOP/s by direct count${reached}`;
-  }
-
-  /** Results table, results files, curves. */
-  async function finish(): Promise<void> {
-    if (!evaluation) return;
-    const { rows, primaryName } = evaluation;
-    if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation, set: test });
-    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(evaluation)) }, undefined, 2)}\n`);
-    const curves = await drawRunCurves(folder, { scores, scoreName: primaryName, lossNames: method.lossNames, watchNames: method.watchNames, stepsPerEpoch });
-    await writeOriginalWeights(join(folder, "final_state.pth.tar"), { store, config });
-    const seconds = (performance.now() - began) / 1000;
-    const { host } = runner;
-    say("");
-    say(await renderTable(["", ...mainRow(evaluation).map(([name]) => name)], rows.map(({ name, figures }) => [name || "final", ...figures.map(([, value]) => value.toFixed(4))])));
-    say("");
-    if (scaler) {
-      const { scale, skippedSteps } = await scaler.read();
-      say(`precision mixed: loss scale ${scale}, ${skippedSteps} of ${step} steps left out because a gradient overflowed`);
-    }
-    if (best) say(`best      ${primaryName} ${best.score.toFixed(4)} at epoch ${best.epoch}`);
-    const share = (ms: number) => `${((100 * ms) / Math.max(1, trained.ms)).toFixed(1)} %`;
-    const { waitedMs } = loader.statistics;
-    say(`time      ${showDuration(seconds)}; host ${share(host.ms)} of the steps' time; waited ${(waitedMs / 1000).toFixed(1)} s for data (${share(waitedMs)})`);
-    if (host.steps > 0) say(`speed     ${describeSpeed()}`);
-    const recording = runner.recording;
-    if (recording) say(`memory    ${(gpu.memory.peakBytes / 2 ** 20).toFixed(0)} MiB on the device at most; a step's tensors share ${(recording.plannedBytes / 2 ** 20).toFixed(0)} MiB (${(recording.plan.unsharedBytes / 2 ** 20).toFixed(0)} without reuse)`);
-    if (source.corrupt.size > 0) say(`passed over ${source.corrupt.size} images that could not be decoded`);
-    say(`figures   ${[...curves, ...["predictions.png", "views.png"].map((name) => join(folder, name))].join("  ")}`);
+  /** Results files, curves, the closing lines. */
+  async function finish(final: Evaluation): Promise<void> {
+    if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation: final, set: test });
+    const { epoch, best } = progress;
+    await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(final)) }, undefined, 2)}\n`);
+    const curves = await drawRunCurves(folder, { scores: records.scores, scoreName: final.primaryName, lossNames: method.lossNames, watchNames: method.watchNames, stepsPerEpoch });
+    await writeOriginalWeights(join(folder, "final_state.pth.tar"), { store: model.store, config });
+    const figures = [...curves, ...["predictions.png", "views.png"].map((name) => join(folder, name))];
+    const ms = { run: performance.now() - began, epochs: trainedMs, waited: loader.statistics.waitedMs };
+    const lines = await closingLines(trainer, { evaluation: final, imagesPerStep: TRAIN.BATCH_SIZE * (isSupervised(config) ? 1 : 2), ms, corrupt: source.corrupt.size, figures });
+    for (const line of lines) say(line);
   }
 }

@@ -1,6 +1,6 @@
 /** Where the time of one training step goes: every kernel with its calls, device time and rates. */
 import { openDevice } from "../src/gpu/device.ts";
-import { loadConfig } from "../src/config/config.ts";
+import { loadConfig } from "../src/config/load.ts";
 import { renderTable } from "../src/train/log.ts";
 import { writeReport } from "./report.ts";
 import { buildStep, POSE_CONS, QUICKSTART, type StepProblem, stepProblem } from "./step.ts";

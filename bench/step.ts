@@ -1,7 +1,8 @@
 /** Whole training steps on random data, as the tables of speed, memory and kernels run them; each is what a configuration says. */
 import { packCrops } from "../src/augment/crop_batch.ts";
 import { withRecompute } from "../src/autograd/op.ts";
-import { parseConfig, type ResolvedConfig } from "../src/config/config.ts";
+import { parseConfig } from "../src/config/load.ts";
+import type { ResolvedConfig } from "../src/config/resolved.ts";
 import type { CropSample } from "../src/data/sample.ts";
 import type { BufferRange, Gpu } from "../src/gpu/device.ts";
 import { addInto } from "../src/kernels/elementwise.ts";

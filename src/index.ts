@@ -167,7 +167,9 @@ export { type Checkpoint, type CheckpointState, loadCheckpoint, loadCheckpointFi
 export { loadModel } from "./train/state.ts";
 
 // Configuration.
-export { type LoadedConfig, loadConfig, parseConfig, type ResolvedConfig, runFolder } from "./config/config.ts";
+export { type LoadedConfig, loadConfig, parseConfig } from "./config/load.ts";
+export type { ResolvedConfig } from "./config/resolved.ts";
+export { runFolder } from "./config/run_folder.ts";
 
 // Data.
 export { type AugmentCall, Augmenter, type AugmentOptions, type AugmentStep, chainName } from "./augment/chain.ts";

@@ -1,4 +1,4 @@
-import { loadConfig } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../error.ts";
 import type { Box } from "../pose/types.ts";
 import { defineCommand } from "./command.ts";

@@ -1,4 +1,5 @@
-import { type LoadedConfig, loadConfig, runFolder } from "../config/config.ts";
+import { type LoadedConfig, loadConfig } from "../config/load.ts";
+import { runFolder } from "../config/run_folder.ts";
 import { ConfigError } from "../error.ts";
 
 /**

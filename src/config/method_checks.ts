@@ -1,5 +1,5 @@
 /** Which combinations of method and augmentation keys make sense. The decisions (D-n) are those of specs/multiaugs.md §10.3. */
-import type { ResolvedConfig } from "./config.ts";
+import type { ResolvedConfig } from "./resolved.ts";
 
 /** Whether a run learns from labels alone. */
 export function isSupervised({ MODEL }: { readonly MODEL: { readonly NAME: string } }): boolean {

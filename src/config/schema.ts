@@ -211,7 +211,7 @@ const testing = section({
   MODEL_FILE: key(v.string(), "", "weights for valid; empty: the best of the output folder"),
 });
 
-/** The whole configuration. Unknown keys are found by config.ts, which can name the nearest known one. */
+/** The whole configuration. Unknown keys are found by problems.ts, which can name the nearest known one. */
 export const configSchema = v.object({
   MODEL: model,
   DATASET: dataset,
@@ -252,35 +252,4 @@ export const INERT_KEYS: readonly string[] = [
   "TRAIN.CHECKPOINT",
   "TEST.BBOX_THRE",
   "TEST.NMS_THRE",
-];
-
-/**
- * Keys that may differ when a run is continued: they change neither the numbers of a step nor the order of the data.
- * A name that ends in a point stands for the whole section.
- */
-export const FREE_ON_RESUME: readonly string[] = [
-  "OUTPUT_DIR",
-  "LOG_DIR",
-  "EXP_SUB_NAME",
-  "SAVE_INTER",
-  "DEBUG.",
-  "PRINT_FREQ",
-  "WORKERS",
-  "MODEL.PRETRAINED",
-  "MODEL.EXTRA.PRETRAINED_LAYERS",
-  "DATASET.ROOT",
-  "DATASET.HYBRID_JOINTS_TYPE",
-  "DATASET.TRAIN_ANNOTATIONS",
-  "DATASET.TRAIN_IMAGES",
-  "DATASET.DATA_FORMAT",
-  "DATASET.TEST_DATASET",
-  "DATASET.TEST_SET",
-  "DATASET.TEST_ANNOTATIONS",
-  "DATASET.TEST_IMAGES",
-  "DATASET.CACHE_MB",
-  "MODEL.EXTRA.RECOMPUTE",
-  "TRAIN.RESUME",
-  "TRAIN.END_EPOCH",
-  "TRAIN.CHECKPOINT_STEPS",
-  "TEST.",
 ];

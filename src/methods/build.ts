@@ -1,6 +1,6 @@
 /** The training method that a configuration describes. */
 import type { CropBatchFacts } from "../augment/crop_batch.ts";
-import type { ResolvedConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import { augmentationsOf, isSupervised } from "../config/method_checks.ts";
 import type { PoseModel } from "../models/network.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";

@@ -1,5 +1,6 @@
 /** The network that a configuration describes. */
-import { backboneOf, modelSize, type ResolvedConfig } from "../config/config.ts";
+import { backboneOf, modelSize } from "../config/network.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { networkPrefix } from "../interop/state_names.ts";
 import { StackedHourglass } from "./hourglass.ts";

@@ -1,7 +1,7 @@
 /** The data sets of a configuration, and the batches of its steps. */
 import type { CropBatchFacts, PackedCrops } from "../augment/crop_batch.ts";
 import { packCrops } from "../augment/crop_batch.ts";
-import type { ResolvedConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import { isSupervised } from "../config/method_checks.ts";
 import { agreesWithBox, type PersonRecord } from "../data/coco.ts";
 import { type Dataset, type DatasetFacts, type DatasetName, jointsOf, readDataset } from "../data/datasets.ts";

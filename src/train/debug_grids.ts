@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CropBatch, packCrops } from "../augment/crop_batch.ts";
-import type { ResolvedConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Dataset } from "../data/datasets.ts";
 import type { DecodedImage } from "../data/image.ts";
 import { writeFileAtomic } from "../files.ts";

@@ -1,7 +1,7 @@
 /** Predicts the persons of a set with networks and scores them. */
 import { CropBatch, packCrops } from "../augment/crop_batch.ts";
 import { withoutGradient } from "../autograd/op.ts";
-import type { ResolvedConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { PersonRecord } from "../data/coco.ts";
 import { BatchLoader } from "../data/loader.ts";
 import { type CropSample, IDENTITY_GEOMETRY } from "../data/sample.ts";

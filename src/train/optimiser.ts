@@ -1,5 +1,5 @@
 /** The optimiser of a configuration and its learning rate. */
-import type { ResolvedConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Adam } from "../optim/adam.ts";
 import type { Optimiser, OptimiserArenas } from "../optim/optimiser.ts";

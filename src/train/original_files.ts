@@ -3,7 +3,8 @@
  * weights and optimiser for PyTorch, predictions of the validation set. Source: multiaugs §6.3, §6.4.
  */
 import { basename, join } from "node:path";
-import { backboneOf, type ResolvedConfig } from "../config/config.ts";
+import { backboneOf } from "../config/network.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Dataset } from "../data/datasets.ts";
 import { writeNpy } from "../data/npy.ts";
 import { writePredMat } from "../eval/pck.ts";

@@ -1,5 +1,5 @@
 /** What the command line asks of training, validation, prediction, figures and conversion. Plain data. */
-import type { LoadedConfig } from "../config/config.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import type { Box } from "../pose/types.ts";
 
 /** A training run. */

@@ -1,5 +1,6 @@
 /** A run's state between the device and a checkpoint. */
-import { type ResolvedConfig, restoreConfig } from "../config/config.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
+import { restoreConfig } from "../config/resume.ts";
 import { ConfigError, DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";

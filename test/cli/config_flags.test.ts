@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { parseFlags } from "../../src/cli/command.ts";
 import { flagOverrides, TRAINING_FLAGS } from "../../src/cli/config_flags.ts";
-import { parseConfig, type ResolvedConfig } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import type { ResolvedConfig } from "../../src/config/resolved.ts";
 import { ConfigError } from "../../src/error.ts";
 
 const FACTS = { name: "train", flags: TRAINING_FLAGS, rest: { name: "KEY=VALUE", description: "" } } as const;

@@ -4,32 +4,19 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseFlags } from "../../src/cli/command.ts";
 import { flagOverrides, TRAINING_FLAGS } from "../../src/cli/config_flags.ts";
-import { loadConfig, parseConfig, type ResolvedConfig } from "../../src/config/config.ts";
+import { loadConfig, parseConfig } from "../../src/config/load.ts";
+import type { ResolvedConfig } from "../../src/config/resolved.ts";
 import { AUGMENTATION_KEYS } from "../../src/config/method_checks.ts";
 import { INERT_KEYS } from "../../src/config/schema.ts";
-import { ConfigError } from "../../src/error.ts";
 import { viewPlan } from "../../src/methods/build.ts";
 import { originalFiles } from "../support/original_files.ts";
+import { parse, refusal } from "../support/parsed_config.ts";
 
 const FOLDER = join(import.meta.dir, "../../configs/multiaugs");
 const ORIGINALS = originalFiles();
 
-function parse(text: string, overrides: readonly string[] = []) {
-  return parseConfig(text, { path: "a.yaml", overrides });
-}
-
 const CONS = "MODEL: {NAME: pose_cons}\nDATASET: {TRAIN_DATASET: mix_coco_coco}\n";
 const DUAL = CONS.replace("pose_cons", "pose_dual");
-
-function refusal(text: string, overrides: readonly string[] = []): string {
-  try {
-    parse(text, overrides);
-  } catch (error) {
-    expect(error).toBeInstanceOf(ConfigError);
-    return (error as ConfigError).toText();
-  }
-  throw new Error("accepted");
-}
 
 describe("experiment files of the original programs", () => {
   test("there is one for every row of the table", () => {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "bun:test";
 import { packCrops } from "../../src/augment/crop_batch.ts";
-import { parseConfig } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import type { CropSample } from "../../src/data/sample.ts";
 import { toFloat32 } from "../../src/interop/safetensors.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import sharp from "sharp";
-import { parseConfig } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { readMat, writeMat } from "../../src/data/mat.ts";
 import { readPckTruth } from "../../src/data/mpii.ts";
 import { writeZip } from "../../src/data/zip.ts";

@@ -1,6 +1,6 @@
 /** Loads a PoseResNet-152 from the file of the first argument onto the device; prints seconds and the most memory the process held, MiB. */
 import { readFileSync } from "node:fs";
-import { parseConfig } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { loadModel } from "../../src/train/state.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseConfig } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import type { Dataset } from "../../src/data/datasets.ts";
 import { matNumbers, readMat } from "../../src/data/mat.ts";
 import { readNpy } from "../../src/data/npy.ts";

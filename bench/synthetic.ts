@@ -2,16 +2,17 @@
  * Learning from few labels on synthetic people: the quickstart's network with 1 labelled to 16 unlabelled persons, at three numbers
  * of labels, by every method with the same number of steps. Writes a table, a JSON file and a plot.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../src/files.ts";
 import { renderTable } from "../src/train/log.ts";
 import { drawCurves } from "../src/viz/curves.ts";
 import { commit } from "./report.ts";
+import { trainRun } from "./training.ts";
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const UNLABELLED_PER_LABEL = 16;
 const BATCH = 16;
 
@@ -49,19 +50,15 @@ async function trainOne(method: string, labels: number, { steps, folder }: { ste
   const perEpoch = Math.ceil(unlabelled / BATCH);
   const epochs = Math.max(1, Math.round(steps / perEpoch));
   const output = join(folder, `${method} ${labels}`.replaceAll(" ", "_"));
+  await mkdir(output);
   const keys = [
-    `OUTPUT_DIR=${output}`, `DATASET.ROOT=${join(folder, `data${labels}`)}`, `DATASET.TRAIN_LEN=${labels}`, `DATASET.SYNTHETIC.TRAIN_IMAGES=${unlabelled}`,
-    `TRAIN.END_EPOCH=${epochs}`, `TRAIN.LR_STEP=[${Math.round(0.7 * epochs)},${Math.round(0.9 * epochs)}]`, `TEST.INTERVAL=${epochs}`, `PRINT_FREQ=${perEpoch}`,
+    `DATASET.ROOT=${join(folder, `data${labels}`)}`, `DATASET.TRAIN_LEN=${labels}`, `DATASET.SYNTHETIC.TRAIN_IMAGES=${unlabelled}`,
+    `TRAIN.END_EPOCH=${epochs}`, `TRAIN.LR_STEP=[${[...new Set([0.7, 0.9].map((share) => Math.max(1, Math.round(share * epochs))))].join(",")}]`, `TEST.INTERVAL=${epochs}`, `PRINT_FREQ=${perEpoch}`,
     ...(METHODS[method] as readonly string[]),
   ];
   const began = performance.now();
-  const child = Bun.spawn([process.execPath, join(ROOT, "src/cli/main.ts"), "train", "--cfg", join(ROOT, "configs/quickstart.yaml"), ...keys], { cwd: ROOT, stdout: "ignore", stderr: "pipe" });
-  const errors = await new Response(child.stderr).text();
-  if ((await child.exited) !== 0) throw new Error(`${method}, ${labels} labels: ${errors}`);
-  const [results] = [...new Bun.Glob("**/results.json").scanSync({ cwd: output })];
-  if (results === undefined) throw new Error(`${method}, ${labels} labels: no results`);
-  const { scores } = JSON.parse(await readFile(join(output, results), "utf8")) as { scores: { AP: number } };
-  return { method, labels, unlabelled, ap: scores.AP, seconds: (performance.now() - began) / 1000 };
+  const { final } = await trainRun(output, { cfg: "quickstart.yaml", keys });
+  return { method, labels, unlabelled, ap: final["AP"] ?? Number.NaN, seconds: (performance.now() - began) / 1000 };
 }
 
 /** Trains every method at every number of labels, one after another. */

@@ -1,0 +1,59 @@
+/**
+ * Learning from real images: LSP Extended, 300 labelled persons (images 1 to 300), 1 to 1500 without labels, 1501 to 2000 for the test;
+ * every method of configs/lspet with the same schedule, an epoch being one pass over the unlabelled images. Writes a table, a JSON file
+ * and curves. Runs are kept, and gone on with when the bench is called again.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeFileAtomic } from "../src/files.ts";
+import { renderTable } from "../src/train/log.ts";
+import { drawCurves } from "../src/viz/curves.ts";
+import { commit } from "./report.ts";
+import { finishedRun, trainRun } from "./training.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const FIGURE = "PCK@0.1 of the box";
+
+/** Configurations of configs/lspet by name in the table, with their seeds. */
+const METHODS: Readonly<Record<string, { readonly cfg: string; readonly seeds: readonly number[] }>> = {
+  supervised: { cfg: "supervised", seeds: [1, 2] },
+  "PoseCons affine": { cfg: "pose_cons_affine", seeds: [1] },
+  "PoseCons + JC": { cfg: "pose_cons_jc", seeds: [1] },
+  "PoseCons MULTI": { cfg: "pose_cons_multi", seeds: [1, 2] },
+  "PoseDual MULTI": { cfg: "pose_dual_multi", seeds: [1] },
+};
+
+export interface LspetBench {
+  /** Folder that holds lspet/ (joints.mat, images/). */
+  data: string;
+  /** Folder of the runs; output/bench_lspet where absent. */
+  runs?: string | undefined;
+  /** Only methods whose name contains this. */
+  only?: string | undefined;
+  out?: string | undefined;
+}
+
+/** Trains every method with its seeds, one after another. */
+export async function runLspetBench({ data, runs = join(ROOT, "output", "bench_lspet"), only, out }: LspetBench): Promise<void> {
+  const rows = [];
+  for (const [method, { cfg, seeds }] of Object.entries(METHODS)) {
+    if (only !== undefined && !method.includes(only)) continue;
+    for (const seed of seeds) {
+      const output = join(runs, `${cfg}_${seed}`);
+      mkdirSync(output, { recursive: true });
+      const began = performance.now();
+      const before = await finishedRun(output);
+      const { final, best, scores } = before ?? (await trainRun(output, { cfg: `lspet/${cfg}.yaml`, keys: [`DATASET.ROOT=${data}`, `SEED=${seed}`] }));
+      rows.push({ method, seed, final: final[FIGURE] ?? Number.NaN, best, curve: scores.map(({ epoch, score }): [number, number] => [epoch, score]) });
+      console.error(`${method}, seed ${seed}: ${final[FIGURE]?.toFixed(2)} (${before ? `read from ${output}` : `${((performance.now() - began) / 1000).toFixed(0)} s`})`);
+    }
+  }
+  console.log(await renderTable([FIGURE, "seed", "final", "best", "at epoch"], rows.map(({ method, seed, final, best }) => [method, String(seed), final.toFixed(2), best.score.toFixed(2), String(best.epoch)])));
+  const json = out ?? join(ROOT, "bench", "results", `lspet-${commit()}.json`);
+  await writeFileAtomic(json, `${JSON.stringify({ commit: commit(), date: new Date().toISOString().slice(0, 10), figure: FIGURE, rows }, undefined, 2)}\n`);
+  const plot = json.replace(/\.json$/, ".png");
+  const series = rows.map(({ method, seed, curve }) => ({ name: `${method}, seed ${seed}`, points: curve, symbols: true }));
+  await drawCurves({ title: "LSP Extended, 300 labelled and 1500 unlabelled persons", xLabel: "epoch", yLabels: [`${FIGURE}, %`], series, legend: "right", size: [860, 420] }, plot);
+  console.error(`written  ${json}  ${plot}`);
+}

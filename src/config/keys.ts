@@ -53,7 +53,7 @@ export function typeName(schema: v.GenericSchema): string {
     case "string":
       return "text";
     case "number":
-      return "number";
+      return v.getTitle(inner) ?? "number";
     case "array":
       return "list";
     case "union":

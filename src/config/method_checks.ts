@@ -47,6 +47,9 @@ const COUNTS: Partial<Record<AugmentationKey, readonly ("MASK_JOINT_NUM" | "KP_C
 /** Tells every contradiction to `refuse`: the key and what was expected of it. */
 export function checkMethod(config: ResolvedConfig, refuse: (key: string, message: string) => void): void {
   const { MODEL, DATASET, MULTI_AUGS, REPEAT_AUG, PROG_MODE, AUG_EASY_HARD_COUPLES, SSPCM } = config;
+  for (const name of ["MASK_JOINT_NUM", "KP_CutMix_JOINT_NUM"] as const) {
+    if (config[name] > MODEL.NUM_JOINTS) refuse(name, `expected at most ${MODEL.NUM_JOINTS}, a patch for every joint (MODEL.NUM_JOINTS), received ${config[name]}`);
+  }
   if (isSupervised(config)) return; // one file serves a method and the supervised run beside it
   if (!DATASET.TRAIN_DATASET.startsWith("mix_")) {
     refuse("DATASET.TRAIN_DATASET", `expected mix_coco_coco, mix_mpii_ai or mix_lspet_lspet, because ${MODEL.NAME} needs unlabelled images, received ${DATASET.TRAIN_DATASET}`);

@@ -3,7 +3,7 @@
  * combinations make sense is in method_checks.ts.
  */
 import * as v from "valibot";
-import { absentable, count, key, nonNegative, pair, positive, section, share } from "./key.ts";
+import { aboveZero, absentable, key, MOST_EPOCHS, pair, section, share, whole } from "./key.ts";
 
 /** Teacher's views in a progression: A30 is the loader's image; A60 a second affine; the others are augmentations of it. */
 const TEACHER_CODES = ["A30", "A60", "JC", "JO", "CO", "MU", "CM", "RA", "TA", "YOCORA", "YOCOTA"] as const;
@@ -63,7 +63,7 @@ export const PARITY_OPTIONS = {
 } as const;
 
 const sspcm = section({
-  CORRECTION_WARMUP_EPOCH: key(v.pipe(v.number(), v.integer(), v.minValue(-1)), -1, "pseudo labels of the third network are corrected in epochs above this; the released code has 0 and stops in epoch 0"),
+  CORRECTION_WARMUP_EPOCH: key(whole(-1, MOST_EPOCHS), -1, "pseudo labels of the third network are corrected in epochs above this; the released code has 0 and stops in epoch 0"),
   SCORE_FILTER: key(v.boolean(), true, "drop joints whose two teachers' mean peak is not above SCORE_FILTER_THRESH"),
   SCORE_FILTER_THRESH: key(share, 0.1, "threshold of SCORE_FILTER"),
   SCORE_WEIGHT: key(v.boolean(), false, "weigh joints by 1 less the difference of the two teachers' peaks"),
@@ -79,6 +79,10 @@ const sspcm = section({
     NUM_LAYERS: key(v.picklist([8, 10, 18, 34, 50, 101, 152]), 18, "its depth where BACKBONE is resnet; all else is as MODEL.EXTRA says"),
   }),
 });
+
+/** As many as the largest network has joints; a rule of method_checks.ts bounds them by the configured one. */
+const jointCount = whole(0, 24);
+const boxCount = whole(0, 100);
 
 const switchKey = (description: string) => key(v.boolean(), false, description);
 
@@ -97,19 +101,19 @@ export const methodKeys = {
   USE_JointCutMix_CutOut_AUG: switchKey("T_JOCO: JO, then CO"),
   USE_JointCutout_CutMix_AUG: switchKey("T_JCCM: JC, then CM"),
   CONS_RAND_AUG: switchKey("the same as USE_RandAug_AUG, by its name in Semi_Human_Pose"),
-  RAND_MAGNITUDE: key(pair(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(30)), "lowest, highest"), 20, "magnitude of RandAugment; two numbers: drawn between them for each operation"),
-  MASK_JOINT_NUM: key(count, 5, "patches per image of JC; named in a file without any USE_ key it turns JC on"),
-  KP_CutMix_JOINT_NUM: key(count, 2, "patches per image of JO"),
-  MASK_HOLES_NUM_CO: key(count, 5, "boxes per image of CO"),
-  MASK_HOLES_NUM_CM: key(count, 2, "boxes per image of CM"),
-  AUG_SIZE_SCALE: key(v.pipe(v.number(), v.finite(), v.gtValue(0)), 1, "multiplies the px of boxes, patches and their jitter, which fit inputs of 192x256; for smaller inputs the input's height by 256"),
+  RAND_MAGNITUDE: key(pair(whole(0, 30), "lowest, highest"), 20, "magnitude of RandAugment; two numbers: drawn between them for each operation"),
+  MASK_JOINT_NUM: key(jointCount, 5, "patches per image of JC, NUM_JOINTS at most; named in a file without any USE_ key it turns JC on"),
+  KP_CutMix_JOINT_NUM: key(jointCount, 2, "patches per image of JO, NUM_JOINTS at most"),
+  MASK_HOLES_NUM_CO: key(boxCount, 5, "boxes per image of CO"),
+  MASK_HOLES_NUM_CM: key(boxCount, 2, "boxes per image of CM"),
+  AUG_SIZE_SCALE: key(aboveZero(16), 1, "multiplies the px of boxes, patches and their jitter, which fit inputs of 192x256; for smaller inputs the input's height by 256"),
   MULTI_AUGS: switchKey("one student view for every augmentation that is on; without it, one view by all of them in a chain"),
   REPEAT_AUG: switchKey("REPEAT_TIMES student views for every augmentation that is on"),
-  REPEAT_TIMES: key(positive, 2, "views of REPEAT_AUG"),
+  REPEAT_TIMES: key(whole(1, 64), 2, "views of REPEAT_AUG"),
   HEAT_FUSION: switchKey("compare the mean of the students' heatmaps with the pseudo label, not each"),
   SHARPEN_PRED: switchKey("compare heatmaps after a softmax over their pixels; its losses are near 1e-9, as the original's"),
   CONF_MASKING: switchKey("leave out joints whose warped pseudo label has a peak of CONF_THRESH at most"),
-  CONF_THRESH: key(nonNegative, 0.5, "threshold of CONF_MASKING"),
+  CONF_THRESH: key(share, 0.5, "threshold of CONF_MASKING"),
   PROG_MODE: key(v.picklist(["", "PROG_1", "PROG_2", "PROG_3", "PROG_4", "PROG_5", "PROG_6", "PROG_7", "PROG_8"]), "", "run through these couples of AUG_EASY_HARD_COUPLES in the course of the training; empty: none"),
   STEP_WISE: switchKey("run through them in the course of every epoch"),
   AUG_EASY_HARD_COUPLES: progressions,
@@ -118,7 +122,7 @@ export const methodKeys = {
   PARITY: key(v.picklist(["original", "corrected"]), "corrected", "what the keys of OPTIONS are that are left out: as the original program, or without its oddities"),
   OPTIONS: options,
   SSPCM: sspcm,
-  SAVE_INTER: key(count, 0, "also keep the weights of every so many epochs, where validated; 0: none"),
+  SAVE_INTER: key(whole(0, MOST_EPOCHS), 0, "also keep the weights of every so many epochs, where validated; 0: none"),
   EXP_SUB_NAME: key(v.pipe(v.string(), v.regex(/^[^/\\]*$/, "a name without slashes")), "", "appended to the name of the run's folder"),
   DEBUG: section({
     DEBUG: switchKey("write image grids of batches as the other keys of this section say"),

@@ -153,6 +153,8 @@ describe("contradictions are refused, and only for methods that learn from unlab
     ["RandAugment repeated", CONS, ["USE_RandAug_AUG=true", "REPEAT_AUG=true"], "REPEAT_AUG repeats JC, JO, CO, MU, CM, JOCO, JCCM, not RA"],
     ["two augmentations of whole images", CONS, ["USE_RandAug_AUG=true", "USE_YOCOTA_AUG=true"], "expected one of USE_RandAug_AUG, USE_YOCOTA_AUG, received 2"],
     ["patches without a number", CONS, ["USE_JointCutout_AUG=true", "MASK_JOINT_NUM=0"], "MASK_JOINT_NUM: expected at least 1 beside USE_JointCutout_AUG, received 0"],
+    ["more patches than joints", CONS, ["MODEL.NUM_JOINTS=17", "MASK_JOINT_NUM=18"], "MASK_JOINT_NUM: expected at most 17, a patch for every joint (MODEL.NUM_JOINTS), received 18"],
+    ["more patches than joints to paste", CONS, ["KP_CutMix_JOINT_NUM=25"], "KP_CutMix_JOINT_NUM: expected a whole number from 0 to 24, received 25"],
     ["patches of a chain without a number", CONS, ["USE_JointCutMix_CutOut_AUG=true", "MULTI_AUGS=true", "MASK_HOLES_NUM_CO=0"], "MASK_HOLES_NUM_CO: expected at least 1 beside USE_JointCutMix_CutOut_AUG"],
     ["magnitudes the wrong way round", CONS, ["RAND_MAGNITUDE=[9, 3]"], "RAND_MAGNITUDE: expected the lower magnitude first"],
     ["progress in steps through nothing", CONS, ["STEP_WISE=true"], "STEP_WISE: expected PROG_MODE beside it"],

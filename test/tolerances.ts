@@ -14,6 +14,7 @@ export const TOLERANCES = {
   torchNetwork: { absolute: 1e-6, relative: 1e-4, reason: "a whole network against PyTorch's f32 (outputs)" },
   torchGradient: { absolute: 1e-6, relative: 1e-3, reason: "gradients through a whole network against PyTorch's f32" },
   torchSteps: { absolute: 1e-6, relative: 1e-4, reason: "losses and statistics of ten Adam steps, where PyTorch's f32 and f64 differ by 2e-6" },
+  torchFullSteps: { absolute: 1e-6, relative: 1e-3, reason: "the same at the published width, where a batch of 4 leaves 16 values to the last batchnorms and PyTorch's f32 and f64 differ by 7e-5" },
   graph: { absolute: 2e-4, relative: 5e-4, reason: "chains of up to fifteen f32 functions with drivers' coarse exp and sin, against f64" },
   half: { absolute: 1e-6, relative: 1e-3, reason: "one op on f16 storage against f32 on the same numbers: results are rounded to 11 bits, 5e-4" },
   halfNetwork: { absolute: 1e-6, relative: 1e-2, reason: "chains of layers on f16 storage against f32: 5e-4 at each, more where relu gates close on the other side" },

@@ -181,7 +181,7 @@ def golden_network(name, network, generator, batch=4, side=64):
 
 def warp(x, theta):
     """affine_grid in double, cast to float, as the originals do."""
-    grid = F.affine_grid(theta.double(), list(x.shape), align_corners=False).float()
+    grid = F.affine_grid(theta.double(), list(x.shape), align_corners=False).float().to(x.dtype)
     return F.grid_sample(x, grid, align_corners=False)
 
 

@@ -60,9 +60,9 @@ export function algorithms(gpu: Gpu): Algorithm[] {
   return [...cores.map((core) => ({ name: core, force: { core } })), { name: "winograd", force: { winograd: true } }];
 }
 
-/** Whether F(2x2, 3x3) can do it. */
-export function takesWinograd({ kind, shape }: ConvProblem, direction: Direction): boolean {
-  return kind === "conv" && shape.kernelH === 3 && shape.strideH === 1 && direction !== "gradWeight";
+/** Whether Winograd's transforms can do it. */
+export function takesWinograd({ shape: { kernelH, strideH } }: ConvProblem): boolean {
+  return kernelH === 3 * strideH || kernelH === 2 * strideH;
 }
 
 /** A layer in one direction by what the planner chooses, or by one algorithm. */

@@ -161,7 +161,7 @@ function layerCases(gpu: Gpu): Case[] {
   const planned = problems.flatMap((problem) => directionsOf(problem).map((direction) => convCase(problem, direction)));
   const compared = problems.filter(({ name }) => ["R18 layer1 3x3 64-64", "R18 layer2 3x3/2 64-128", "R18 layer3 3x3 256-256", "R18 deconv2 4x4/2 256-256"].includes(name));
   const byAlgorithm = compared.flatMap((problem) =>
-    DIRECTIONS.flatMap((direction) => algorithms(gpu).filter(({ name }) => name !== "winograd" || takesWinograd(problem, direction)).map((algorithm) => convCase(problem, direction, algorithm))),
+    DIRECTIONS.flatMap((direction) => algorithms(gpu).filter(({ name }) => name !== "winograd" || takesWinograd(problem)).map((algorithm) => convCase(problem, direction, algorithm))),
   );
   return [convCase(square(1024), "forward"), ...planned, ...byAlgorithm];
 }

@@ -10,7 +10,7 @@ import { type GemmCore, planGemm, type TunedAdapter, type TunedProduct } from ".
 import { matmul } from "../src/kernels/matmul.ts";
 import { TUNED } from "../src/kernels/tuned.ts";
 import { transformInput, transformOutput, transformWeights } from "../src/kernels/winograd.ts";
-import { POSITIONS, type WinogradShape } from "../src/kernels/winograd_plan.ts";
+import { phasesOf, POSITIONS, type WinogradPhase, type WinogradShape } from "../src/kernels/winograd_plan.ts";
 import { Random } from "../src/random.ts";
 import { uploadRandom } from "./case.ts";
 
@@ -103,7 +103,8 @@ async function tuneProducts(gpu: Gpu): Promise<TunedProduct[]> {
 /** Times of the three transforms of F(2x2, 3x3), whose result is checked as a whole: a convolution with its products. */
 async function tuneWinograd(gpu: Gpu): Promise<TunedAdapter["tuning"]["winograd"]> {
   const [batch, height, width, channels] = [gpu.info.kind === "hardware" ? 64 : 4, 32, 24, 128];
-  const shape: WinogradShape = { batch, inH: height, inW: width, fromC: channels, outH: height, outW: width, toC: channels, padH: 1, padW: 1 };
+  const shape: WinogradShape = { batch, inH: height, inW: width, fromC: channels, outH: height, outW: width, toC: channels, taps: 3, stride: 1, padH: 1, padW: 1, transposed: false };
+  const phases = phasesOf(shape);
   const tiles = (batch * height * width) / 4;
   const [x, w] = [uploadRandom(gpu, batch * height * width * channels, 3), uploadRandom(gpu, 9 * channels * channels, 4)];
   const y = gpu.persistent(x.range.bytes, "y");
@@ -111,10 +112,10 @@ async function tuneWinograd(gpu: Gpu): Promise<TunedAdapter["tuning"]["winograd"
   const piece = { shape, first: 0, images: batch };
   const product = { rows: tiles, columns: channels, depth: channels, batch: POSITIONS, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false };
   const steps = [
-    () => transformInput(gpu, { ...piece, x: x.range, v }),
-    () => transformWeights(gpu, { w: w.range, u, fromC: channels, toC: channels, reversed: false }),
+    () => transformInput(gpu, { ...piece, x: x.range, v, phases }),
+    () => transformWeights(gpu, { w: w.range, u, shape, phases, swapped: false }),
     () => matmul(gpu, { a: v, b: u, c: m, product }),
-    () => transformOutput(gpu, { ...piece, m, y }),
+    () => transformOutput(gpu, { ...piece, m, y, phase: phases[0] as WinogradPhase }),
   ];
   gpu.scope(() => steps.forEach((step) => step()));
   const error = await sampledError(gpu, y, (at) => {

@@ -1,26 +1,19 @@
-// u[4a + b, from, to] = (G g Gt)[a, b] of the 3x3 taps g from one channel to another (F(2x2, 3x3), winograd/input.wgsl).
-// from: channels that the product contracts; to: channels that it produces.
-// Layout: w [3, 3, from, to]; with REVERSED, for a gradient of the input, [3, 3, to, from] and taps in reverse.
+// v[4a + b, first + from, to] = (G g Gt)[a, b] of the taps g of one phase from one channel to another (winograd/maps.wgsl).
+// from: channels that the product contracts; to: channels that it produces; tap (i, j) of g is tap + i * step_h + j * step_w of w.
+// Layout: w [taps, from, to], or [taps, to, from] with SWAPPED; v [16, rows, to].
 // Each invocation keeps `to` and walks a run of RUN channels `from`. Grid: linear over ceil(from_c / RUN) * to_c.
-const REVERSED: bool = false; // spec
+const SWAPPED: bool = false; // spec
 const RUN: u32 = 16u; // spec
 const WORKGROUP: u32 = 64u; // spec
-struct Params { from_c: u32, to_c: u32 }
+struct Params { from_c: u32, to_c: u32, rows: u32, first: u32, tap: u32, step_h: u32, step_w: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read_write> u: array<f32>;
 
-// Three taps of a line, transformed.
+// Taps of one column; steps may be negative, by wrapping around.
 fn taps(first: u32, step: u32) -> vec4<f32> {
-  let g = vec3<f32>(w[first], w[first + step], w[first + 2u * step]);
-  return vec4<f32>(g.x, 0.5 * (g.x + g.y + g.z), 0.5 * (g.x - g.y + g.z), g.z);
-}
-
-fn store(first: u32, plane: u32, line: vec4<f32>) {
-  u[first] = line.x;
-  u[first + plane] = line.y;
-  u[first + 2u * plane] = line.z;
-  u[first + 3u * plane] = line.w;
+  var g = vec4<f32>(w[first], w[first + step], 0.0, 0.0);
+  if (SIDE == 3u) { g.z = w[first + 2u * step]; }
+  return g;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -28,19 +21,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let at = linear_index(group, groups, lane, WORKGROUP);
   let run = at / params.to_c;
   let to = at - run * params.to_c;
-  let plane = params.from_c * params.to_c;
+  let pairs = params.from_c * params.to_c;
   let end = min(run * RUN + RUN, params.from_c);
-  for (var read_c = run * RUN; read_c < end; read_c++) {
-    let to_place = read_c * params.to_c + to;
-    // Taps in reverse: from the last on, one step back at a time (the step wraps around).
-    let step = select(plane, 0u - plane, REVERSED);
-    let first = select(to_place, to * params.from_c + read_c + 8u * plane, REVERSED);
-    let g0 = taps(first, step);
-    let g1 = taps(first + 3u * step, step);
-    let g2 = taps(first + 6u * step, step);
-    store(to_place, plane, g0);
-    store(to_place + 4u * plane, plane, 0.5 * (g0 + g1 + g2));
-    store(to_place + 8u * plane, plane, 0.5 * (g0 - g1 + g2));
-    store(to_place + 12u * plane, plane, g2);
+  for (var from_c = run * RUN; from_c < end; from_c++) {
+    let first = params.tap * pairs + select(from_c * params.to_c + to, to * params.from_c + from_c, SWAPPED);
+    var g = mat4x4<f32>();
+    g[0] = taps(first, params.step_h * pairs);
+    g[1] = taps(first + params.step_w * pairs, params.step_h * pairs);
+    if (SIDE == 3u) { g[2] = taps(first + 2u * params.step_w * pairs, params.step_h * pairs); }
+    store((params.first + from_c) * params.to_c + to, params.rows * params.to_c, halve(spread(transpose(spread(g)))));
   }
 }

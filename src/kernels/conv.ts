@@ -259,23 +259,21 @@ function runPack(gpu: Gpu, { w, shape, swapChannels, byParity, stride }: PackCal
   return packed;
 }
 
-/** A convolution of stride 1 as seen from its result: the output, or with `reversed` the gradient of the input. */
-function winogradShape(shape: ConvShape, reversed: boolean): WinogradShape {
-  const { batch, inH, inW, inC, outH, outW, outC, padH, padW } = shape;
-  if (!reversed) return { batch, inH, inW, fromC: inC, outH, outW, toC: outC, padH, padW };
-  return { batch, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, padH: 2 - padH, padW: 2 - padW };
-}
-
-/** The shape that a result of a convolution is made with by F(2x2, 3x3); undefined where it goes by the direct product. */
+/** Winograd's way to a result of a convolution; undefined where it goes by the direct product. */
 function winogradPlan(
   gpu: Gpu,
   { shape, result, force }: { shape: ConvShape; result: "forward" | "gradInput" | "gradWeight"; force?: GemmForce | undefined },
 ): WinogradShape | undefined {
-  const { kernelH, kernelW, strideH, strideW, dilationH, dilationW, padH, padW } = shape;
-  const plain = kernelH === 3 && kernelW === 3 && strideH === 1 && strideW === 1 && dilationH === 1 && dilationW === 1 && padH <= 2 && padW <= 2;
-  const planned = winogradShape(shape, result === "gradInput");
-  const possible = plain && winogradFits(planned);
-  if (force?.winograd && !possible) throw new Error("F(2x2, 3x3) needs a 3x3 kernel, stride 1, no dilation, at most 2 of padding, and images that fit a binding");
+  const { batch, inH, inW, inC, outH, outW, outC, kernelH, kernelW, strideH: stride, strideW, padH, padW, dilationH, dilationW } = shape;
+  const plain = kernelH === kernelW && stride === strideW && dilationH === 1 && dilationW === 1;
+  const taps = kernelH === 3 * stride ? 3 : 2;
+  const common = { batch, taps, stride, padH, padW } as const;
+  const planned: WinogradShape =
+    result === "gradInput"
+      ? { ...common, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, transposed: true }
+      : { ...common, inH, inW, fromC: inC, outH, outW, toC: outC, transposed: false };
+  const possible = plain && kernelH === taps * stride && winogradFits(planned);
+  if (force?.winograd && !possible) throw new Error("Winograd's transforms need a square kernel of 2 or 3 times the stride, no dilation, and images that fit a binding");
   const pays = result === "gradWeight" ? winogradWeightPays : winogradPays;
   return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu)))) ? planned : undefined;
 }
@@ -294,7 +292,7 @@ export function convForward(
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
   const planned = winogradPlan(gpu, { shape, result: "forward", force });
-  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, reversed: false, flops: convFlops(shape), force });
+  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, flops: convFlops(shape), force });
   else if (isProduct(shape, x, y)) {
     const product = { ...PIXEL_PRODUCT, rows: shape.batch * shape.inH * shape.inW, columns: shape.outC, depth: shape.inC, transposeB: false };
     matmul(gpu, { a: x, b: w, c: y, bias, product, force });
@@ -309,7 +307,7 @@ export function convGradInput(
 ): void {
   const planned = winogradPlan(gpu, { shape, result: "gradInput", force });
   if (planned) {
-    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, reversed: true, flops: convFlops(shape), force });
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, flops: convFlops(shape), force });
     return;
   }
   if (isProduct(shape, gradY, gradX)) {
@@ -326,9 +324,9 @@ export function convGradWeight(
   gpu: Gpu,
   { x, gradY, gradW, shape, swapped, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: ConvShape; swapped?: boolean; force?: GemmForce },
 ): void {
-  const planned = swapped ? undefined : winogradPlan(gpu, { shape, result: "gradWeight", force });
+  const planned = winogradPlan(gpu, { shape, result: "gradWeight", force });
   if (planned) {
-    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, flops: convFlops(shape), force });
+    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, swapped: swapped ?? false, flops: convFlops(shape), force });
     return;
   }
   const adapter = adapterClass(gpu);
@@ -359,6 +357,11 @@ export function deconvForward(
   gpu: Gpu,
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
+  const planned = winogradPlan(gpu, { shape, result: "gradInput", force });
+  if (planned) {
+    winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, flops: convFlops(shape), force });
+    return;
+  }
   const b = packWeights(gpu, { w, shape, swapChannels: false, byParity: true });
   runPixels(gpu, { a: x, b, c: y, bias, shape, phase: "transposed", force });
 }
@@ -368,6 +371,11 @@ export function deconvGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
+  const planned = winogradPlan(gpu, { shape, result: "forward", force });
+  if (planned) {
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, flops: convFlops(shape), force });
+    return;
+  }
   const b = packWeights(gpu, { w, shape: { ...shape, inC: shape.outC, outC: shape.inC }, swapChannels: true, byParity: false });
   runPixels(gpu, { a: gradY, b, c: gradX, shape, phase: "conv", force });
 }

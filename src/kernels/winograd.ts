@@ -1,58 +1,70 @@
 /**
- * Winograd's F(2x2, 3x3) for convolutions of stride 1 and their gradients: tiles of 2x2 outputs take 16 multiplications a
- * channel pair where the direct product takes 36. Three steps around the batched product of the GEMM family: both operands
- * are transformed, 16 products are made, and their sums are transformed back.
+ * Winograd's F(2x2, 3x3) and F(3x3, 2x2) for convolutions, transposed ones and their gradients: tiles of 2x2 results of 3x3 taps
+ * take 16 multiplications a channel pair where the direct product takes 36, tiles of 3x3 results of 2x2 taps 16 instead of 36 too.
+ * Three steps around the batched product of the GEMM family: both operands are transformed, 16 products are made, and their sums
+ * are transformed back. Of a stride s the taps fall into s² phases (winograd_plan.ts), each a convolution of stride 1.
  * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016.
  */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import type { GemmForce } from "./gemm_plan.ts";
 import { matmul } from "./matmul.ts";
-import { imagesPerChunk, POSITIONS, tilesOf, type WinogradShape } from "./winograd_plan.ts";
+import { imagesPerChunk, phasesOf, POSITIONS, productsOf, tileSide, tilesOf, type WinogradPhase, type WinogradShape } from "./winograd_plan.ts";
 
-const inputKernel = defineKernel({
-  name: "winograd/input",
-  fragments: ["winograd/input.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
-  buffers: { x: "read", v: "read_write" },
-  uniforms: { images: "u32", first_image: "u32", height: "u32", width: "u32", channels: "u32", tiles_h: "u32", tiles_w: "u32", pad_h: "u32", pad_w: "u32" },
-});
+const TILE_FRAGMENTS = ["winograd/maps.wgsl", "winograd/tiles.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"];
+const TILE_UNIFORMS = {
+  images: "u32",
+  first_image: "u32",
+  height: "u32",
+  width: "u32",
+  channels: "u32",
+  step: "u32",
+  origin_h: "u32",
+  origin_w: "u32",
+  tiles_h: "u32",
+  tiles_w: "u32",
+  row: "u32",
+  first: "u32",
+} as const;
 
-const weightKernel = defineKernel({
-  name: "winograd/weight",
-  fragments: ["winograd/weight.wgsl", "lib/grid.wgsl"],
-  buffers: { w: "read", u: "read_write" },
-  uniforms: { from_c: "u32", to_c: "u32" },
-});
+function pixelsKernel(name: "input" | "gradient") {
+  return defineKernel({
+    name: `winograd/${name}`,
+    fragments: [`winograd/${name}.wgsl`, ...TILE_FRAGMENTS, "winograd/pixels.wgsl", "winograd/positions.wgsl"],
+    buffers: { x: "read", v: "read_write" },
+    uniforms: TILE_UNIFORMS,
+  });
+}
 
-const OUTPUT_FRAGMENTS = ["winograd/output.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"];
-const OUTPUT_UNIFORMS = { images: "u32", first_image: "u32", height: "u32", width: "u32", channels: "u32", tiles_h: "u32", tiles_w: "u32" } as const;
+const inputKernel = pixelsKernel("input");
+const gradientKernel = pixelsKernel("gradient");
 
 const outputKernel = defineKernel({
   name: "winograd/output",
-  fragments: [...OUTPUT_FRAGMENTS, "gemm/epilogue_none.wgsl"],
+  fragments: ["winograd/output.wgsl", ...TILE_FRAGMENTS, "gemm/epilogue_none.wgsl"],
   buffers: { m: "read", y: "read_write" },
-  uniforms: OUTPUT_UNIFORMS,
+  uniforms: TILE_UNIFORMS,
 });
 
 const outputBiasKernel = defineKernel({
   name: "winograd/output_bias",
-  fragments: [...OUTPUT_FRAGMENTS, "gemm/epilogue_bias.wgsl"],
+  fragments: ["winograd/output.wgsl", ...TILE_FRAGMENTS, "gemm/epilogue_bias.wgsl"],
   buffers: { m: "read", y: "read_write", bias: "read" },
-  uniforms: OUTPUT_UNIFORMS,
+  uniforms: TILE_UNIFORMS,
 });
 
-const gradientKernel = defineKernel({
-  name: "winograd/gradient",
-  fragments: ["winograd/gradient.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"],
-  buffers: { dy: "read", v: "read_write" },
-  uniforms: OUTPUT_UNIFORMS,
+const weightKernel = defineKernel({
+  name: "winograd/weight",
+  fragments: ["winograd/weight.wgsl", "winograd/maps.wgsl", "winograd/positions.wgsl", "lib/grid.wgsl"],
+  buffers: { w: "read", v: "read_write" },
+  uniforms: { from_c: "u32", to_c: "u32", rows: "u32", first: "u32", tap: "u32", step_h: "u32", step_w: "u32" },
 });
 
 const weightGradientKernel = defineKernel({
   name: "winograd/weight_gradient",
-  fragments: ["winograd/weight_gradient.wgsl", "lib/grid.wgsl"],
+  fragments: ["winograd/weight_gradient.wgsl", "winograd/maps.wgsl", "lib/grid.wgsl"],
   buffers: { u: "read", dw: "read_write" },
-  uniforms: { pairs: "u32", slices: "u32", slice_stride: "u32" },
+  uniforms: { from_c: "u32", to_c: "u32", slices: "u32", slice_stride: "u32", tap: "u32", step_h: "u32", step_w: "u32" },
 });
 
 /** Channels that one invocation of winograd/weight walks: a line of a cache. */
@@ -60,12 +72,12 @@ const WEIGHT_RUN = 16;
 
 interface WinogradCall {
   x: BufferRange;
-  /** [3, 3, fromC, toC]; with `reversed` [3, 3, toC, fromC] and taps in reverse, which makes y a gradient of an input. */
+  /** [kernel, kernel, fromC, toC], or with `swapped` [kernel, kernel, toC, fromC]. */
   w: BufferRange;
   bias?: BufferRange | undefined;
   y: BufferRange;
   shape: WinogradShape;
-  reversed: boolean;
+  swapped: boolean;
   /** Direct-count operations, for the profile. */
   flops: number;
   force?: GemmForce | undefined;
@@ -78,104 +90,165 @@ interface Piece {
   images: number;
 }
 
-function placeOf({ shape, first, images }: Piece) {
+/** Pixels of a phase beside what they are transformed to: one of `groups` runs of channels in each tile. */
+interface TileCall {
+  height: number;
+  width: number;
+  channels: number;
+  step: number;
+  originH: number;
+  originW: number;
+  group?: number;
+  groups?: number;
+}
+
+function tileCall({ shape, first, images }: Piece, { height, width, channels, step, originH, originW, group = 0, groups = 1 }: TileCall) {
   const { tilesH, tilesW } = tilesOf(shape);
-  return { images, first_image: first, tiles_h: tilesH, tiles_w: tilesW };
+  return {
+    uniforms: {
+      images,
+      first_image: first,
+      height,
+      width,
+      channels,
+      step,
+      origin_h: originH,
+      origin_w: originW,
+      tiles_h: tilesH,
+      tiles_w: tilesW,
+      row: groups * channels,
+      first: group * channels,
+    },
+    spec: { SIDE: tileSide(shape) },
+    workgroups: linearGrid(images * tilesH * channels, 64),
+  };
 }
 
-/** v [16, tiles, fromC] = transformed patches of x. */
-export function transformInput(gpu: Gpu, { x, v, ...piece }: Piece & { x: BufferRange; v: BufferRange }): void {
-  const { inH, inW, fromC, padH, padW } = piece.shape;
-  const place = placeOf(piece);
-  gpu.run(inputKernel, {
-    buffers: { x, v },
-    uniforms: { ...place, height: inH, width: inW, channels: fromC, pad_h: padH, pad_w: padW },
-    workgroups: linearGrid(place.images * place.tiles_h * fromC, 64),
+/** v [16, tiles, phases, fromC] = transformed patches of x, of those phases whose products are summed. */
+export function transformInput(gpu: Gpu, { x, v, phases, ...piece }: Piece & { x: BufferRange; v: BufferRange; phases: readonly WinogradPhase[] }): void {
+  const { inH, inW, fromC, stride, transposed } = piece.shape;
+  phases.forEach(({ fromH, fromW }, group) => {
+    const place = { height: inH, width: inW, channels: fromC, step: transposed ? 1 : stride, originH: fromH, originW: fromW, group, groups: phases.length };
+    gpu.run(inputKernel, { buffers: { x, v }, ...tileCall(piece, place) });
   });
 }
 
-/** u [16, fromC, toC] = transformed weights; `reversed` as for winograd. */
-export function transformWeights(gpu: Gpu, { w, u, fromC, toC, reversed }: { w: BufferRange; u: BufferRange; fromC: number; toC: number; reversed: boolean }): void {
-  gpu.run(weightKernel, {
-    buffers: { w, u },
-    uniforms: { from_c: fromC, to_c: toC },
-    spec: { REVERSED: reversed, RUN: WEIGHT_RUN },
-    workgroups: linearGrid(Math.ceil(fromC / WEIGHT_RUN) * toC, 64),
-  });
-}
-
-/** y = products m [16, tiles, toC] transformed back, plus a bias. */
-export function transformOutput(gpu: Gpu, { m, y, bias, ...piece }: Piece & { m: BufferRange; y: BufferRange; bias?: BufferRange | undefined }): void {
+/** v [16, tiles, toC] = transformed tiles of the result's gradient. */
+function transformGradient(gpu: Gpu, { gradY, v, ...piece }: Piece & { gradY: BufferRange; v: BufferRange }): void {
   const { outH, outW, toC } = piece.shape;
-  const place = placeOf(piece);
-  const call = { uniforms: { ...place, height: outH, width: outW, channels: toC }, workgroups: linearGrid(place.images * place.tiles_h * toC, 64) };
+  const { spec, ...call } = tileCall(piece, { height: outH, width: outW, channels: toC, step: 1, originH: 0, originW: 0 });
+  gpu.run(gradientKernel, { ...call, buffers: { x: gradY, v }, spec: { ...spec, ROWS: spec.SIDE } });
+}
+
+/** y = products m [16, tiles, toC] transformed back, plus a bias: the results of a phase. */
+export function transformOutput(gpu: Gpu, { m, y, bias, phase, ...piece }: Piece & { m: BufferRange; y: BufferRange; bias?: BufferRange | undefined; phase: WinogradPhase }): void {
+  const { outH, outW, toC, stride, transposed } = piece.shape;
+  const call = tileCall(piece, { height: outH, width: outW, channels: toC, step: transposed ? stride : 1, originH: phase.toH, originW: phase.toW });
   if (bias) gpu.run(outputBiasKernel, { ...call, buffers: { m, y, bias } });
   else gpu.run(outputKernel, { ...call, buffers: { m, y } });
 }
 
-/** y = conv(x, w) + bias by F(2x2, 3x3). Weights are transformed once for all passes of a step. */
-export function winograd(gpu: Gpu, { x, w, bias, y, shape, reversed, flops, force }: WinogradCall): void {
-  const { batch, fromC, toC } = shape;
-  const u = gpu.derived(w, `winograd ${fromC} ${toC} ${reversed}`, () => {
-    const made = gpu.allocate(4 * POSITIONS * fromC * toC, "transformed weights");
-    transformWeights(gpu, { w, u: made, fromC, toC, reversed });
-    return made;
+/** Where a phase's taps lie in a kernel of `stride * taps` a side, for winograd/weight and winograd/weight_gradient. */
+function tapUniforms({ stride, taps, transposed }: WinogradShape, { tapH, tapW }: WinogradPhase) {
+  const kernel = stride * taps;
+  const step = transposed ? -stride : stride;
+  return { tap: tapH * kernel + tapW, step_h: step * kernel, step_w: step };
+}
+
+/** u [16, phases, fromC, toC] = transformed weights of those phases whose products are summed; `swapped` as for winograd. */
+export function transformWeights(gpu: Gpu, { w, u, shape, phases, swapped }: { w: BufferRange; u: BufferRange; shape: WinogradShape; phases: readonly WinogradPhase[]; swapped: boolean }): void {
+  const { fromC, toC, taps } = shape;
+  phases.forEach((phase, group) => {
+    gpu.run(weightKernel, {
+      buffers: { w, v: u },
+      uniforms: { from_c: fromC, to_c: toC, rows: phases.length * fromC, first: group * fromC, ...tapUniforms(shape, phase) },
+      spec: { SIDE: taps, SWAPPED: swapped, RUN: WEIGHT_RUN },
+      workgroups: linearGrid(Math.ceil(fromC / WEIGHT_RUN) * toC, 64),
+    });
   });
+}
+
+/** y = conv(x, w) + bias, or a transposed convolution (`shape`). Weights are transformed once for all passes of a step. */
+export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, flops, force }: WinogradCall): void {
+  const { batch, fromC, toC } = shape;
+  const products = productsOf(shape).map((phases) => {
+    const u = gpu.derived(w, `winograd ${swapped} ${JSON.stringify([fromC, toC, shape.taps, shape.transposed, phases])}`, () => {
+      const made = gpu.allocate(4 * POSITIONS * phases.length * fromC * toC, "transformed weights");
+      transformWeights(gpu, { w, u: made, shape, phases, swapped });
+      return made;
+    });
+    return { phases, depth: phases.length * fromC, u };
+  });
+  const depth = Math.max(...products.map((product) => product.depth));
   const { tilesH, tilesW } = tilesOf(shape);
   const chunk = imagesPerChunk(shape);
-  const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * fromC, "transformed patches");
+  const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * depth, "transformed patches");
   const m = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed products");
   for (let first = 0; first < batch; first += chunk) {
-    const images = Math.min(chunk, batch - first);
-    const piece = { shape, first, images };
-    const product = { rows: images * tilesH * tilesW, columns: toC, depth: fromC, batch: POSITIONS };
-    transformInput(gpu, { ...piece, x, v });
-    matmul(gpu, {
-      a: v,
-      b: u,
-      c: m,
-      product: { ...product, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false },
-      flops: (flops * images) / batch,
-      force,
-    });
-    transformOutput(gpu, { ...piece, m, y, bias });
+    const piece = { shape, first, images: Math.min(chunk, batch - first) };
+    const rows = piece.images * tilesH * tilesW;
+    for (const { phases, depth, u } of products) {
+      transformInput(gpu, { ...piece, x, v, phases });
+      matmul(gpu, {
+        a: v,
+        b: u,
+        c: m,
+        product: { rows, columns: toC, depth, batch: POSITIONS, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false },
+        flops: (flops * piece.images) / batch / products.length,
+        force,
+      });
+      transformOutput(gpu, { ...piece, m, y, bias, phase: phases[0] as WinogradPhase });
+    }
   }
 }
 
 /** Elements that slices of the weights' gradient are a multiple of apart, so that each can be bound. */
 const SLICE_ALIGNMENT = 64;
 
-/** gradW [3, 3, fromC, toC] of a convolution by F(2x2, 3x3); parts of a large batch are added in their order. */
-export function winogradGradWeight(
-  gpu: Gpu,
-  { x, gradY, gradW, shape, flops, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: WinogradShape; flops: number; force?: GemmForce | undefined },
-): void {
-  const { batch, outH, outW, fromC, toC } = shape;
+interface GradWeightCall {
+  x: BufferRange;
+  gradY: BufferRange;
+  gradW: BufferRange;
+  shape: WinogradShape;
+  swapped: boolean;
+  flops: number;
+  force?: GemmForce | undefined;
+}
+
+/** gradW of a convolution, in the order of winograd's w; parts of a large batch are added in their order. */
+export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, flops, force }: GradWeightCall): void {
+  const { batch, fromC, toC, taps } = shape;
   const { tilesH, tilesW } = tilesOf(shape);
-  const chunk = imagesPerChunk(shape);
+  const phases = phasesOf(shape);
+  const chunk = imagesPerChunk({ ...shape, stride: 1 }); // a phase at a time
   const pairs = fromC * toC;
   const sliceStride = Math.ceil((POSITIONS * pairs) / SLICE_ALIGNMENT) * SLICE_ALIGNMENT;
   const slices = Math.ceil(batch / chunk);
   const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * fromC, "transformed patches");
   const g = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed gradient");
-  const u = gpu.allocate(4 * slices * sliceStride, "gradient of transformed weights");
+  const sums = phases.map(() => gpu.allocate(4 * slices * sliceStride, "gradient of transformed weights"));
   for (let slice = 0; slice < slices; slice++) {
     const piece = { shape, first: slice * chunk, images: Math.min(chunk, batch - slice * chunk) };
-    const place = placeOf(piece);
-    transformInput(gpu, { ...piece, x, v });
-    gpu.run(gradientKernel, {
-      buffers: { dy: gradY, v: g },
-      uniforms: { ...place, height: outH, width: outW, channels: toC },
-      workgroups: linearGrid(place.images * tilesH * toC, 64),
-    });
-    matmul(gpu, {
-      a: v,
-      b: g,
-      c: { ...u, offset: u.offset + 4 * slice * sliceStride, bytes: 4 * POSITIONS * pairs },
-      product: { rows: fromC, columns: toC, depth: place.images * tilesH * tilesW, batch: POSITIONS, transposeA: true, transposeB: false, sharedA: false, sharedB: false, summed: false },
-      flops: (flops * place.images) / batch,
-      force,
+    transformGradient(gpu, { ...piece, gradY, v: g });
+    phases.forEach((phase, i) => {
+      const u = sums[i] as BufferRange;
+      transformInput(gpu, { ...piece, x, v, phases: [phase] });
+      matmul(gpu, {
+        a: v,
+        b: g,
+        c: { ...u, offset: u.offset + 4 * slice * sliceStride, bytes: 4 * POSITIONS * pairs },
+        product: { rows: fromC, columns: toC, depth: piece.images * tilesH * tilesW, batch: POSITIONS, transposeA: true, transposeB: false, sharedA: false, sharedB: false, summed: false },
+        flops: (flops * piece.images) / batch / phases.length,
+        force,
+      });
     });
   }
-  gpu.run(weightGradientKernel, { buffers: { u, dw: gradW }, uniforms: { pairs, slices, slice_stride: sliceStride }, workgroups: linearGrid(pairs, 64) });
+  phases.forEach((phase, i) => {
+    gpu.run(weightGradientKernel, {
+      buffers: { u: sums[i] as BufferRange, dw: gradW },
+      uniforms: { from_c: fromC, to_c: toC, slices, slice_stride: sliceStride, ...tapUniforms(shape, phase) },
+      spec: { SIDE: taps, SWAPPED: swapped },
+      workgroups: linearGrid(pairs, 64),
+    });
+  });
 }

@@ -1,6 +1,6 @@
-/** When F(2x2, 3x3) pays, and in what pieces. Pure: numbers in, numbers out. */
+/** When Winograd's F(2x2, 3x3) and F(3x3, 2x2) pay, and in what pieces. Pure: numbers in, numbers out. */
 
-import { type AdapterClass, planGemm } from "./gemm_plan.ts";
+import { type AdapterClass, COLUMN_PADDING, type GemmProblem, planGemm } from "./gemm_plan.ts";
 
 /** Products of a tile: 4x4 positions. */
 export const POSITIONS = 16;
@@ -8,7 +8,7 @@ export const POSITIONS = 16;
 /** Bytes of transformed patches and products at once: small enough for caches, large enough for a full product. */
 const CHUNK_BYTES = 32 * 2 ** 20;
 
-/** A 3x3 convolution of stride 1 from x [batch, inH, inW, fromC] to y [batch, outH, outW, toC]. */
+/** A convolution, or with `transposed` a transposed one, from x [batch, inH, inW, fromC] to y [batch, outH, outW, toC]. */
 export interface WinogradShape {
   batch: number;
   inH: number;
@@ -17,13 +17,63 @@ export interface WinogradShape {
   outH: number;
   outW: number;
   toC: number;
+  /** Taps of a phase along each axis; the kernel is `stride * taps` a side. */
+  taps: 2 | 3;
+  stride: number;
   padH: number;
   padW: number;
+  transposed: boolean;
 }
 
-/** Tiles of 2x2 outputs along each axis. */
-export function tilesOf({ outH, outW }: Pick<WinogradShape, "outH" | "outW">): { tilesH: number; tilesW: number } {
-  return { tilesH: Math.ceil(outH / 2), tilesW: Math.ceil(outW / 2) };
+/**
+ * One of the stride² convolutions of stride 1 that a shape consists of, by the remainder of its taps (of its results, where
+ * transposed). Along an axis: its first tap, from which the others are `stride` apart (in reverse where transposed), the first
+ * pixel that a patch of x begins at, and the first result.
+ */
+export interface WinogradPhase {
+  tapH: number;
+  tapW: number;
+  fromH: number;
+  fromW: number;
+  toH: number;
+  toW: number;
+}
+
+function phaseAlong(remainder: number, { pad, stride, taps, transposed }: { pad: number; stride: number; taps: number; transposed: boolean }): { tap: number; from: number; to: number } {
+  if (!transposed) return { tap: remainder, from: remainder - pad, to: 0 };
+  const tap = (remainder + pad) % stride;
+  return { tap: tap + stride * (taps - 1), from: (remainder + pad - tap) / stride - (taps - 1), to: remainder };
+}
+
+/** The phases of a shape, by rows. */
+export function phasesOf({ stride, taps, transposed, padH, padW }: WinogradShape): WinogradPhase[] {
+  return Array.from({ length: stride * stride }, (_, i) => {
+    const h = phaseAlong(Math.floor(i / stride), { pad: padH, stride, taps, transposed });
+    const w = phaseAlong(i % stride, { pad: padW, stride, taps, transposed });
+    return { tapH: h.tap, tapW: w.tap, fromH: h.from, fromW: w.from, toH: h.to, toW: w.to };
+  });
+}
+
+/** The phases by products: those of a convolution are summed in one, those of a transposed one have results of their own. */
+export function productsOf(shape: WinogradShape): WinogradPhase[][] {
+  const phases = phasesOf(shape);
+  return shape.transposed ? phases.map((phase) => [phase]) : [phases];
+}
+
+/** Results of a tile along an axis: with the taps they make a patch of 4. */
+export function tileSide({ taps }: Pick<WinogradShape, "taps">): number {
+  return 5 - taps;
+}
+
+/** Tiles of a phase's results along each axis. */
+export function tilesOf(shape: Pick<WinogradShape, "outH" | "outW" | "taps" | "stride" | "transposed">): { tilesH: number; tilesW: number } {
+  const resultsOfTile = tileSide(shape) * (shape.transposed ? shape.stride : 1);
+  return { tilesH: Math.ceil(shape.outH / resultsOfTile), tilesW: Math.ceil(shape.outW / resultsOfTile) };
+}
+
+/** Channels that a product contracts: those of all phases that it sums. */
+function depthOf({ fromC, stride, transposed }: WinogradShape): number {
+  return transposed ? fromC : stride * stride * fromC;
 }
 
 function imageBytes(shape: WinogradShape, channels: number): number {
@@ -33,7 +83,7 @@ function imageBytes(shape: WinogradShape, channels: number): number {
 
 /** Images whose patches are transformed at once; the pieces of a batch differ by one image at most. */
 export function imagesPerChunk(shape: WinogradShape): number {
-  const most = Math.max(1, Math.floor(CHUNK_BYTES / imageBytes(shape, shape.fromC + shape.toC)));
+  const most = Math.max(1, Math.floor(CHUNK_BYTES / imageBytes(shape, depthOf(shape) + shape.toC)));
   return Math.ceil(shape.batch / Math.ceil(shape.batch / most));
 }
 
@@ -42,8 +92,8 @@ const LEAST_BINDING_BYTES = 128 * 2 ** 20;
 
 /** Whether the patches and products of one image, and the transformed weights, fit the bindings that every adapter has. */
 export function winogradFits(shape: WinogradShape): boolean {
-  const { fromC, toC } = shape;
-  return Math.max(imageBytes(shape, Math.max(fromC, toC)), 4 * POSITIONS * fromC * toC) <= LEAST_BINDING_BYTES;
+  const depth = depthOf(shape);
+  return Math.max(imageBytes(shape, Math.max(depth, shape.toC)), 4 * POSITIONS * depth * (shape.toC + COLUMN_PADDING)) <= LEAST_BINDING_BYTES;
 }
 
 /**
@@ -55,28 +105,41 @@ const LEAST_CHANNELS = 48;
 /** What of the direct product's time it may take: transforms cost memory, so a gain within the error of rates does not pay. */
 const WORTHWHILE = 0.9;
 
-/** Whether F(2x2, 3x3) is faster than the direct product, by the rates measured on such adapters; never where none were. */
-export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boolean {
+/** Whether transforms and products take less than the direct product, by the rates measured on such adapters; never where none were. */
+function pays(shape: WinogradShape, adapter: AdapterClass, problems: { direct: GemmProblem; product: GemmProblem; products: number; inputs: number; outputs: number }): boolean {
   if (!adapter.tuning || Math.min(shape.fromC, shape.toC) < LEAST_CHANNELS) return false;
-  const { batch, outH, outW, fromC, toC } = shape;
   const { inputNs, outputNs, weightNs } = adapter.tuning.winograd;
-  const { tilesH, tilesW } = tilesOf(shape);
-  const tiles = batch * tilesH * tilesW;
-  const direct = planGemm({ rows: batch * outH * outW, columns: toC, depth: 9 * fromC, batch: 1 }, adapter);
-  const product = planGemm({ rows: tiles, columns: toC, depth: fromC, batch: POSITIONS }, adapter);
-  const transformsMs = (tiles * (fromC * inputNs + toC * outputNs) + fromC * toC * weightNs) / 1e6;
-  return product.ms + transformsMs < WORTHWHILE * direct.ms;
+  const { direct, product, products, inputs, outputs } = problems;
+  const weights = shape.stride ** 2 * shape.fromC * shape.toC;
+  const transformsMs = (inputs * inputNs + outputs * outputNs + weights * weightNs) / 1e6;
+  return products * planGemm(product, adapter).ms + transformsMs < WORTHWHILE * planGemm(direct, adapter).ms;
 }
 
-/** Whether the weights' gradient is faster by F(2x2, 3x3); a transformed gradient costs about what a transformed input does. */
-export function winogradWeightPays(shape: WinogradShape, adapter: AdapterClass): boolean {
-  if (!adapter.tuning || Math.min(shape.fromC, shape.toC) < LEAST_CHANNELS) return false;
-  const { batch, outH, outW, fromC, toC } = shape;
-  const { inputNs, weightNs } = adapter.tuning.winograd;
+/** Tiles of a whole batch. */
+function tileCount(shape: WinogradShape): number {
   const { tilesH, tilesW } = tilesOf(shape);
-  const tiles = batch * tilesH * tilesW;
-  const direct = planGemm({ rows: 9 * fromC, columns: toC, depth: batch * outH * outW, batch: 1 }, adapter);
-  const product = planGemm({ rows: fromC, columns: toC, depth: tiles, batch: POSITIONS }, adapter);
-  const transformsMs = (tiles * (fromC + toC) * inputNs + fromC * toC * weightNs) / 1e6;
-  return product.ms + transformsMs < WORTHWHILE * direct.ms;
+  return shape.batch * tilesH * tilesW;
+}
+
+/** Whether Winograd's way is faster than the direct product. */
+export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boolean {
+  const { batch, outH, outW, fromC, toC, taps, stride, transposed } = shape;
+  const tiles = tileCount(shape);
+  const phases = stride ** 2;
+  const direct = transposed
+    ? { rows: batch * Math.ceil(outH / stride) * Math.ceil(outW / stride), columns: toC, depth: taps ** 2 * fromC, batch: phases }
+    : { rows: batch * outH * outW, columns: toC, depth: phases * taps ** 2 * fromC, batch: 1 };
+  const product = { rows: tiles, columns: toC, depth: depthOf(shape), batch: POSITIONS };
+  const products = transposed ? phases : 1;
+  return pays(shape, adapter, { direct, product, products, inputs: phases * tiles * fromC, outputs: products * tiles * toC });
+}
+
+/** Whether the weights' gradient is faster Winograd's way; a transformed gradient costs about what a transformed input does. */
+export function winogradWeightPays(shape: WinogradShape, adapter: AdapterClass): boolean {
+  const { batch, outH, outW, fromC, toC, taps, stride } = shape;
+  const tiles = tileCount(shape);
+  const phases = stride ** 2;
+  const direct = { rows: phases * taps ** 2 * fromC, columns: toC, depth: batch * outH * outW, batch: 1 };
+  const product = { rows: fromC, columns: toC, depth: tiles, batch: POSITIONS };
+  return pays(shape, adapter, { direct, product, products: phases, inputs: tiles * (phases * fromC + toC), outputs: 0 });
 }

@@ -72,7 +72,7 @@ test("of what was measured, the fastest with its padding is chosen", () => {
 });
 
 test("F(2x2, 3x3) is chosen where its transforms cost less than it saves, and never unmeasured", () => {
-  const layer = (fromC: number, toC: number, size = 32): WinogradShape => ({ batch: 8, inH: size, inW: size, fromC, outH: size, outW: size, toC, padH: 1, padW: 1 });
+  const layer = (fromC: number, toC: number, size = 32): WinogradShape => ({ batch: 8, inH: size, inW: size, fromC, outH: size, outW: size, toC, taps: 3, stride: 1, padH: 1, padW: 1, transposed: false });
   const tuned = { ...software, tuning };
   expect(winogradPays(layer(64, 64), software)).toBe(false);
   expect(winogradPays(layer(64, 64), tuned)).toBe(true);

@@ -37,6 +37,12 @@ export class Adam implements Optimiser {
     this.#moments = { m: zeros("m"), v: zeros("v"), ...(amsgrad ? { largestV: zeros("largest v") } : {}) };
   }
 
+  /** What it was made with. */
+  get settings(): AdamConstants & { weightDecay: number; decoupled: boolean; amsgrad: boolean } {
+    const { l2, decoupled } = this.#decay;
+    return { ...this.#constants, weightDecay: l2 + decoupled, decoupled: decoupled > 0, amsgrad: this.#moments.largestV !== undefined };
+  }
+
   /** First and second moments, f32, the parameters' layout. */
   get m(): BufferRange {
     return this.#moments.m;

@@ -39,6 +39,11 @@ export class Rmsprop implements Optimiser {
     this.#moments = { v: zeros("v"), ...(centered ? { average: zeros("average") } : {}), ...(momentum > 0 ? { velocity: zeros("velocity") } : {}) };
   }
 
+  /** What it was made with. */
+  get settings(): RmspropConstants & { weightDecay: number; centered: boolean } {
+    return { ...this.#constants, weightDecay: this.#weightDecay, centered: this.#moments.average !== undefined };
+  }
+
   /** v (PyTorch's square_avg) and, where used, average (grad_avg) and velocity (momentum_buffer). */
   get state(): Readonly<Record<string, BufferRange>> {
     return { ...this.#moments };

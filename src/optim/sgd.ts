@@ -15,12 +15,14 @@ export interface SgdOptions {
   groups?: readonly ParameterGroup[];
 }
 
+type SgdSettings = Required<Omit<SgdOptions, "groups">>;
+
 /** Gradient descent with momentum or Nesterov's (Sutskever et al. 2013), as PyTorch 1.13 computes it. */
 export class Sgd implements Optimiser {
   readonly name = "sgd";
   readonly #gpu: Gpu;
   readonly #plan: StepPlan;
-  readonly #constants: { momentum: number; dampening: number; nesterov: boolean; weightDecay: number };
+  readonly #settings: SgdSettings;
   readonly #velocity: BufferRange | undefined;
   steps = 0;
 
@@ -34,8 +36,13 @@ export class Sgd implements Optimiser {
     }
     this.#gpu = gpu;
     this.#plan = new StepPlan(gpu, arenas, groups);
-    this.#constants = { momentum, dampening, nesterov, weightDecay };
+    this.#settings = { momentum, dampening, nesterov, weightDecay };
     this.#velocity = momentum === 0 ? undefined : zeroArena(gpu, arenas, "sgd velocity");
+  }
+
+  /** What it was made with. */
+  get settings(): SgdSettings {
+    return { ...this.#settings };
   }
 
   /** With momentum the velocity (PyTorch's momentum_buffer). */
@@ -46,7 +53,7 @@ export class Sgd implements Optimiser {
   /** Counts the coming step and writes its learning rate, decay and dampening. */
   prepare(learningRate: number): void {
     this.steps++;
-    const { dampening, weightDecay } = this.#constants;
+    const { dampening, weightDecay } = this.#settings;
     // PARITY: PyTorch starts the velocity with the whole first gradient, whatever the dampening.
     const undamped = this.steps === 1 ? 1 : 1 - dampening;
     this.#plan.write(learningRate, (own) => [own.learningRate, weightDecay * own.weightDecay, undamped, 0]);
@@ -54,7 +61,7 @@ export class Sgd implements Optimiser {
 
   /** Encodes the update. */
   step(): void {
-    const { momentum, nesterov } = this.#constants;
+    const { momentum, nesterov } = this.#settings;
     this.#plan.encode((call) => sgdStep(this.#gpu, { ...call, velocity: this.#velocity, momentum, nesterov }));
   }
 }

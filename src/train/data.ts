@@ -111,6 +111,7 @@ export async function readSet(config: ResolvedConfig, role: SetRole, { say, limi
     report: (line) => reports.push(line),
     ...(limit === undefined ? {} : { limit }),
   });
+  if (limit !== undefined && dataset.records.length < limit) say?.(`note      DATASET.TRAIN_LEN is ${limit}, the set has ${dataset.records.length} persons: all of them are used`);
   for (const line of reports.slice(0, SHOWN_REPORTS)) say?.(line);
   if (reports.length > SHOWN_REPORTS) say?.(`${dataset.file}: ${reports.length - SHOWN_REPORTS} more persons left out for their boxes`);
   const records = role === "train" && DATASET.SELECT_DATA ? dataset.records.filter(agreesWithBox) : dataset.records;

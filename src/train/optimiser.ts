@@ -16,7 +16,7 @@ export function learningRateAt({ TRAIN }: Pick<ResolvedConfig, "TRAIN">, epoch: 
 }
 
 /** L2 weight decay. */
-export function weightDecayOf({ TRAIN, OPTIONS }: Pick<ResolvedConfig, "TRAIN" | "OPTIONS">): number {
+function weightDecayOf({ TRAIN, OPTIONS }: Pick<ResolvedConfig, "TRAIN" | "OPTIONS">): number {
   // PARITY: the original gives its weight decay to sgd alone (multiaugs D-7).
   return TRAIN.OPTIMIZER === "adam" && !OPTIONS.ADAM_WEIGHT_DECAY ? 0 : TRAIN.WD;
 }

@@ -13,9 +13,11 @@ import { type TorchValue, writeTorch } from "../interop/torch_writer.ts";
 import { networkName } from "../models/build.ts";
 import type { ParameterStore } from "../nn/store.ts";
 import { readArena, readStateDict } from "../nn/state_dict.ts";
+import { Adam } from "../optim/adam.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
+import { Rmsprop } from "../optim/rmsprop.ts";
+import { Sgd } from "../optim/sgd.ts";
 import type { Evaluation } from "./evaluate.ts";
-import { weightDecayOf } from "./optimiser.ts";
 
 /** A run's weights. */
 export interface RunWeights {
@@ -56,21 +58,32 @@ export async function writeOriginalWeights(path: string, weights: RunWeights): P
   await writeTorch(path, await originalStateDict(weights));
 }
 
+/** What an optimiser was made with, under PyTorch's names. */
+function torchSettings(optimiser: Optimiser): (readonly [string, TorchValue])[] {
+  if (optimiser instanceof Adam) {
+    const { beta1, beta2, epsilon, weightDecay, amsgrad } = optimiser.settings;
+    return [["betas", [beta1, beta2]], ["eps", epsilon], ["weight_decay", weightDecay], ["amsgrad", amsgrad]];
+  }
+  if (optimiser instanceof Sgd) {
+    const { momentum, dampening, weightDecay, nesterov } = optimiser.settings;
+    return [["momentum", momentum], ["dampening", dampening], ["weight_decay", weightDecay], ["nesterov", nesterov]];
+  }
+  if (optimiser instanceof Rmsprop) {
+    const { alpha, epsilon, momentum, weightDecay, centered } = optimiser.settings;
+    return [["alpha", alpha], ["eps", epsilon], ["momentum", momentum], ["weight_decay", weightDecay], ["centered", centered]];
+  }
+  throw new Error(`PyTorch's names for ${optimiser.name} are unknown`);
+}
+
 /** The optimiser's state_dict, parameters numbered in the order of model.parameters(). */
-async function optimiserState({ store, config }: RunWeights, { optimiser, learningRate }: RunProgress): Promise<TorchValue> {
-  const { TRAIN } = config;
+async function optimiserState(store: ParameterStore, { optimiser, learningRate }: RunProgress): Promise<TorchValue> {
   const state = new Map<number, Map<string, TorchValue>>(store.declarations.map((_, i) => [i, new Map([["step", optimiser.steps]])]));
   for (const [key, name] of Object.entries(TORCH_STATE[optimiser.name] ?? {})) {
     const arena = optimiser.state[key];
     const tensors = arena ? [...(await readArena(store, arena)).values()] : [];
     for (const [i, tensor] of tensors.entries()) state.get(i)?.set(name, tensor);
   }
-  const constants: Readonly<Record<string, readonly (readonly [string, TorchValue])[]>> = {
-    adam: [["betas", [0.9, 0.999]], ["eps", 1e-8], ["amsgrad", false]],
-    sgd: [["momentum", TRAIN.MOMENTUM], ["dampening", 0], ["nesterov", TRAIN.NESTEROV]],
-    rmsprop: [["alpha", 0.99], ["eps", 1e-8], ["momentum", 0], ["centered", false]],
-  };
-  const group = new Map<string, TorchValue>([["lr", learningRate], ["weight_decay", weightDecayOf(config)], ...(constants[optimiser.name] ?? []), ["params", store.declarations.map((_, i) => i)]]);
+  const group = new Map<string, TorchValue>([["lr", learningRate], ...torchSettings(optimiser), ["params", store.declarations.map((_, i) => i)]]);
   return new Map<string, TorchValue>([["state", state], ["param_groups", [group]]]);
 }
 
@@ -84,7 +97,7 @@ export async function writeOriginalCheckpoint(path: string, weights: RunWeights,
       ["model_full_name", networkName(weights.config)],
       ["state_dict", await originalStateDict(weights)],
       ["perf", progress.best],
-      ["optimizer", await optimiserState(weights, progress)],
+      ["optimizer", await optimiserState(weights.store, progress)],
     ]),
   );
 }

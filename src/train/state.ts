@@ -4,7 +4,6 @@ import { restoreConfig } from "../config/resume.ts";
 import { ConfigError, DataError } from "../error.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { StoredTensor } from "../interop/safetensors.ts";
-import { networkPrefix } from "../interop/state_names.ts";
 import { buildModel } from "../models/build.ts";
 import type { PoseModel } from "../models/network.ts";
 import { readArena, readStateDict, writeArena, writeStateDict } from "../nn/state_dict.ts";
@@ -12,7 +11,7 @@ import type { ParameterStore } from "../nn/store.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";
 import type { Optimiser } from "../optim/optimiser.ts";
 import { loadCheckpointFile, MODEL_PREFIX } from "./checkpoint.ts";
-import { isBareWeights, loadModelWeights } from "./weights_file.ts";
+import { isBareWeights, loadModelWeights, networksIn } from "./weights_file.ts";
 
 function prefixed(prefix: string, tensors: ReadonlyMap<string, StoredTensor>): [string, StoredTensor][] {
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
@@ -101,9 +100,8 @@ export async function loadModel(gpu: Gpu, { modelFile, config: given, allowParti
   const model = buildModel(config);
   const { store } = model;
   store.materialise(gpu, config.SEED, { gradients: false, values: allowPartial, ...(slots === undefined ? {} : { slots }) });
-  // The weights of several networks for a single one: names decide, as for bare weights.
-  const ofSeveral = model.networks.length === 1 && [...(checkpoint?.tensors.keys() ?? [])].some((name) => name.startsWith(`${MODEL_PREFIX}${networkPrefix(1)}`));
-  if (!checkpoint || allowPartial || ofSeveral) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });
+  // The weights of more or fewer networks: names decide, as for bare weights.
+  if (!checkpoint || allowPartial || networksIn(checkpoint) !== model.networks.length) await loadModelWeights(model, modelFile, { need: allowPartial ? "some" : "all", say });
   else restoreTensors(checkpoint.tensors, modelFile, store);
   return { model, config };
 }

@@ -63,7 +63,7 @@ export async function openWeights(path: string): Promise<WeightsFile> {
 }
 
 /** How many networks a file of weights holds: those of several are told by their prefixes. */
-export function networksIn({ tensors }: Pick<WeightsFile, "tensors">): number {
+export function networksIn({ tensors }: { readonly tensors: ReadonlyMap<string, unknown> }): number {
   const prefixes = new Set([...tensors.keys()].map((name) => /^(?:module\.|model\.|1\.)*(resnet\d?)\./.exec(name)?.[1]).filter((prefix) => prefix !== undefined));
   return Math.max(1, prefixes.size);
 }
@@ -122,9 +122,14 @@ export interface LoadOptions {
 
 /**
  * Loads a file's tensors into the networks of a model, as loadWeights does: each its own of a file of several, all the same of a
- * file of one.
+ * file of one, unless all weights are needed: then such a file is refused, whatever its kind (multiaugs §6.4, D-31).
  */
 export async function loadModelWeights({ store, networks }: PoseModel, path: string, options: LoadOptions): Promise<void> {
+  const held = options.need === "all" && networks.length > 1 ? networksIn(await openWeights(path)) : networks.length;
+  if (held < networks.length) {
+    const fix = held === 1 ? "name a single network by MODEL.NAME, for example pose_cons, or give --allow-partial, which takes its weights for every network" : "give the MODEL.NAME that the file was trained with";
+    throw new DataError({ code: "checkpoint/mismatch", where: path, message: `expected weights of ${networks.length} networks, found those of ${held}`, fix });
+  }
   for (const [i, { prefix }] of networks.entries()) {
     const say = (line: string) => options.say(networks.length === 1 ? line : `net ${i + 1}: ${line}`);
     await loadWeights(store, path, { ...options, say, prefix, number: i + 1 });

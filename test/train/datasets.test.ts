@@ -146,6 +146,17 @@ test("data sets of fourteen joints alone: CrowdPose out of an archive, AI Challe
   }
 });
 
+test("a TRAIN_LEN beyond the set takes all of it, and says so", async () => {
+  const said = async (length: number) => {
+    const lines: string[] = [];
+    const { config } = configOf(`TRAIN_DATASET: coco, TRAIN_LEN: ${length}`, { joints: 17 });
+    const { labelled } = await openTrainingData(config, new SampleSource(config), (line) => lines.push(line));
+    return [labelled.length, ...lines];
+  };
+  expect(await said(8)).toEqual([8]);
+  expect(await said(1000)).toEqual([8, "note      DATASET.TRAIN_LEN is 1000, the set has 8 persons: all of them are used"]);
+});
+
 test("persons whose joints lie beside their boxes are left out with SELECT_DATA, and boxes outside their images are told", async () => {
   const file = cocoForm(17, 2);
   const [first, second] = file.annotations;

@@ -64,6 +64,9 @@ test("checkpoint.pth.tar holds weights and optimiser as PyTorch's load_state_dic
   expect(group?.get("params")).toEqual(parameters.map((_, i) => i));
   expect(group?.get("lr")).toBeCloseTo(0.0002, 12);
   expect(group?.get("weight_decay")).toBe(0);
+  expect(group?.get("betas")).toEqual([0.9, 0.999]);
+  expect(group?.get("eps")).toBe(1e-8);
+  expect(group?.get("amsgrad")).toBe(false);
   expect([...state.keys()]).toEqual(parameters.map((_, i) => i));
   expect(state.get(0)?.get("step")).toBe(20);
   for (const [i, name] of parameters.entries()) {

@@ -16,7 +16,7 @@ import { loadModelWeights, loadWeights, networkShapes, openWeights } from "../..
 import { Golden, torchPath } from "../golden/load.ts";
 import { expectClose } from "../support/compare.ts";
 import { testDevice } from "../support/device.ts";
-import { type Outcome, readJson, TinyProject } from "../support/tiny_run.ts";
+import { type Outcome, readJson, tensorHash, TinyProject } from "../support/tiny_run.ts";
 
 const gpu = await testDevice();
 
@@ -254,6 +254,23 @@ describe("commands", () => {
     const partial = await predict("w.pth", "p4", ...wider, "--allow-partial");
     expect(partial.code).toBe(0);
     expect(partial.errors).toContain("reshaped 2");
+  });
+
+  test("one network's weights start both of a pair, and are no weights of a pair, whatever the file's kind", async () => {
+    const kinds = [good, "w.pth"];
+    const pair = ["MODEL.NAME=pose_dual", "TRAIN.END_EPOCH=1", "TRAIN.STEPS_PER_EPOCH=2"];
+    const hashes: string[] = [];
+    for (const [i, file] of kinds.entries()) {
+      const folder = await project.trained(`pair${i}`, ...pair, `MODEL.PRETRAINED=${file}`);
+      expect(readFileSync(join(folder, "train.log"), "utf8")).toMatch(/net 1: weights +taken \d+ of these\n[^]*net 2: weights +taken \d+ of these/);
+      hashes.push(tensorHash(folder));
+      const score = (...rest: string[]) => project.run(["valid", "--cfg", "tiny.yaml", `OUTPUT_DIR=v${i}`, "MODEL.NAME=pose_dual", "--model-file", file, ...rest]);
+      const refused = await score();
+      expect(refused.code).toBe(1);
+      expect(refused.errors).toContain(`${file}: expected weights of 2 networks, found those of 1`);
+      expect(expectDone(await score("--allow-partial"))).toMatch(/net 1 .*\n.*net 2 /);
+    }
+    expect(hashes[0]).toBe(hashes[1] as string);
   });
 
   test("training starts from MODEL.PRETRAINED, and refuses what has another backbone", async () => {

@@ -39,10 +39,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let low = clamp(centre - abs(source_low - source.centre), zero, limit);
   let high = clamp(centre + abs(source_high - source.centre), zero, limit);
 
-  let excess = (source_high - source_low) - (high - low);
-  let trimmed_low = source_low + select(zero, excess, low == zero);
-  let trimmed_high = source_high - select(zero, excess, high == limit);
-  let inside = all(trimmed_low >= zero) && all(trimmed_high <= limit + 1);
-  let fits = inside && all(trimmed_high > trimmed_low) && all(trimmed_high - trimmed_low == high - low);
+  // PARITY: trimmed also where the source is the smaller one, its joint outside of the image; it fits even less then.
+  let difference = abs((source_high - source_low) - (high - low));
+  let trimmed_low = source_low + select(zero, difference, low == zero);
+  let trimmed_high = source_high - select(zero, difference, high == limit);
+  let fits = all(trimmed_high > trimmed_low) && all(trimmed_high - trimmed_low == high - low);
   store_patch(n, k, vec4<i32>(low, high), select(-1, i32(image), fits), trimmed_low - low);
 }

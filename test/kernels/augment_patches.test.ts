@@ -184,6 +184,17 @@ test("joint cut-occlusion: a joint at (150, 60) gives patches centred at (59, 14
   }
 });
 
+test("joint cut-occlusion: nothing of a joint outside of its image is shown, as published; its patch is zeros", async () => {
+  const batch = 2;
+  // Rows alike; the first sample's joint at the left border, the second's 69 px beyond the right one.
+  const source: JointSource = { ...joints([[0, 100]], batch), peaks: gpu.upload(Float32Array.of(0, 100, 1, WIDTH + 68, 100, 1), "peaks") };
+  const rows: Row[] = [];
+  for (let first = 0; first < 40; first++) rows.push(...((await rowsOf({ batch, count: 2, first: batch * first }, (call) => jointOcclusionPatches(gpu, { ...call, ...source, swapAxes: false })))[0] ?? []));
+  const wide = rows.filter(([x0, , x1]) => x1 - x0 > 40); // the distance of the border to the joint, on both sides
+  expect(wide.length).toBeGreaterThan(20);
+  expect(wide.every(([, , , , shown]) => shown === -1)).toBe(true);
+});
+
 /** A person standing upright, 24 joints of the union skeleton, 192x256 px. */
 const STANDING = [
   [96, 140], [84, 140], [82, 184], [80, 228], [108, 140], [110, 184], [112, 228], [96, 112], [96, 72], [96, 62], [96, 56], [96, 42],

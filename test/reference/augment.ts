@@ -115,11 +115,10 @@ export function jointOcclusionPatches(facts: JointFacts, margin: (px: number) =>
         target.low[axis] = clamp(centre[axis] - Math.abs(from.low[axis] - other.centre[axis]), end);
         target.high[axis] = clamp(centre[axis] + Math.abs(from.high[axis] - other.centre[axis]), end);
         const length = target.high[axis] - target.low[axis];
-        const excess = from.high[axis] - from.low[axis] - length;
-        if (target.low[axis] === 0) source.low[axis] += excess;
-        if (target.high[axis] === end) source.high[axis] -= excess;
-        const there = source.low[axis] >= 0 && source.high[axis] <= end + 1 && source.high[axis] > source.low[axis];
-        fits &&= there && source.high[axis] - source.low[axis] === length;
+        const difference = Math.abs(from.high[axis] - from.low[axis] - length);
+        if (target.low[axis] === 0) source.low[axis] += difference;
+        if (target.high[axis] === end) source.high[axis] -= difference;
+        fits &&= length > 0 && source.high[axis] - source.low[axis] === length;
       }
       return { target, image, source: fits ? source : undefined };
     });

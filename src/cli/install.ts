@@ -72,9 +72,9 @@ export function ensurePackages(root: string): boolean {
   return true;
 }
 
-/** Runs this command line in a new process and returns its exit code. A Ctrl-C reaches that process by itself. */
+/** Runs this command line in a new process and returns its exit code. A Ctrl-C reaches that process by itself, a SIGTERM is passed on. */
 export function runAgain(): Promise<number> {
-  process.removeAllListeners("SIGINT");
+  for (const signal of ["SIGINT", "SIGTERM"]) process.removeAllListeners(signal);
   process.on("SIGINT", () => {});
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, process.argv.slice(1), { stdio: "inherit", env: process.env });

@@ -30,7 +30,7 @@ function fail(thrown: unknown): never {
   process.exit(report(thrown));
 }
 
-process.on("SIGINT", interrupt);
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupt(signal));
 process.on("uncaughtException", fail);
 process.on("unhandledRejection", fail);
 process.stdout.on("error", (error: Error) => {

@@ -29,7 +29,7 @@ export const command = defineCommand({
     const outcome = await runTraining({ loaded, folder, resume: resume || loaded.config.TRAIN.RESUME, stop });
     if (outcome === "finished") return 0;
     console.error(`Stopped. Continue with: ${command}`);
-    return 130;
+    return Number(stop.reason);
   },
 });
 

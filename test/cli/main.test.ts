@@ -165,7 +165,7 @@ describe("without packages", () => {
   });
 });
 
-test("an error that is no user's mistake shows its stack and exits with 70; an interrupt with 130", async () => {
+test("an error that is no user's mistake shows its stack and exits with 70; an interrupt with 130, SIGTERM with 143", async () => {
   const program = (body: string): string => {
     const root = mkdtempSync(join(folder, "fake-"));
     mkdirSync(join(root, "src/cli"), { recursive: true });
@@ -196,9 +196,11 @@ test("an error that is no user's mistake shows its stack and exits with 70; an i
   expect(full.code).toBe(1);
   expect(full.errors).toContain("cannot write: the disk is full (ENOSPC)");
 
-  const once = await run([], program("process.kill(process.pid, 'SIGINT'); await Bun.sleep(2000)"));
-  expect(once.code).toBe(130);
-  expect(once.errors).toContain("Interrupted.");
+  for (const [signal, code, text] of [["SIGINT", 130, "Interrupted."], ["SIGTERM", 143, "Terminated."]] as const) {
+    const once = await run([], program(`process.kill(process.pid, '${signal}'); await Bun.sleep(2000)`));
+    expect(once.code).toBe(code);
+    expect(once.errors).toContain(text);
+  }
 
   const begin =
     "const s = onFirstInterrupt('Stopping', 'Continue with X'); const kill = () => process.kill(process.pid, 'SIGINT'); kill(); while (!s.aborted) await Bun.sleep(5);";

@@ -82,16 +82,18 @@ for (const [name, keys] of Object.entries({
   });
 }
 
-test("an interrupted run saves, says how to go on, and goes on to the same bytes", async () => {
-  const { code, errors } = await project.interrupted("stopped", { step: 5, signal: "SIGINT" });
-  expect(code).toBe(130);
-  expect(errors).toContain("Continue with: bun run train --cfg tiny.yaml OUTPUT_DIR=stopped --resume");
+test.each([["SIGINT", 130], ["SIGTERM", 143]] as const)("a run that %s stops saves, says how to go on, exits with %d, and goes on to the same bytes", async (signal, exitCode) => {
+  const { code, errors } = await project.interrupted(signal, { step: 5, signal });
+  expect(code).toBe(exitCode);
+  expect(errors).toContain("Stopping after this step ...");
+  expect(errors).toContain(`Stopped. Continue with: bun run train --cfg tiny.yaml OUTPUT_DIR=${signal} --resume`);
   expect(errors).not.toContain("    at ");
-  const folder = project.runFolder("stopped");
+  const folder = project.runFolder(signal);
   const step = stepOf(folder);
   expect(step).toBeWithin(5, 20);
   expect(readFileSync(join(folder, "steps.jsonl"), "utf8").trimEnd().split("\n")).toHaveLength(step);
-  expect(bytesOf(await resume("stopped"))).toEqual(bytesOf(whole));
+  expect(unfinishedFiles(folder)).toEqual([]);
+  expect(bytesOf(await resume(signal))).toEqual(bytesOf(whole));
 });
 
 test("a finished run that is resumed changes nothing", async () => {

@@ -74,6 +74,7 @@ export const TRAINING_FLAGS = {
 /** Flags of validation. Source: multiaugs §7.7. */
 export const VALIDATION_FLAGS = {
   ...SHARED_FLAGS,
+  logDir: { type: "text", hint: "DIR", description: "Refused: validation writes no files for TensorBoard", refuse: () => "validation writes no files for TensorBoard; its results go to the run's folder, below --modelDir" },
   "flip-test": on("TEST.FLIP_TEST", "Average with the heatmaps of the mirror image"),
   "shift-heatmap": on("TEST.SHIFT_HEATMAP", "Align the mirrored heatmaps by one column"),
   "post-process": on("TEST.POST_PROCESS", "Shift peaks by a quarter pixel"),

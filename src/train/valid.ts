@@ -36,7 +36,7 @@ async function loadNetworks(gpu: Gpu, { loaded: { config }, modelFiles, allowPar
 export async function runValidation(request: ValidRequest): Promise<void> {
   const { loaded, folder, modelFiles } = request;
   const { config } = loaded;
-  const log = new RunLog({ linePeriod: 1_000_000, files: [join(folder, logName(loaded.path, "valid"))] });
+  const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, logName(loaded.path, "valid"))] });
   const say = (line: string) => log.line(line);
   await prepareData(config, say);
   const set = await readSet(config, "test", { say });

@@ -9,7 +9,7 @@ import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import type { GemmForce } from "./gemm_plan.ts";
 import { matmul } from "./matmul.ts";
-import { imagesPerChunk, phasesOf, POSITIONS, productsOf, tileSide, tilesOf, type WinogradPhase, type WinogradShape } from "./winograd_plan.ts";
+import { contractedChannels, imagesPerChunk, phasesOf, POSITIONS, productsOf, tileSide, tilesOf, type WinogradPhase, type WinogradShape } from "./winograd_plan.ts";
 
 const TILE_FRAGMENTS = ["winograd/maps.wgsl", "winograd/tiles.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"];
 const TILE_UNIFORMS = {
@@ -78,6 +78,8 @@ interface WinogradCall {
   y: BufferRange;
   shape: WinogradShape;
   swapped: boolean;
+  /** Whether the products may round their operands to half floats. */
+  half: boolean;
   /** Direct-count operations, for the profile. */
   flops: number;
   force?: GemmForce | undefined;
@@ -169,32 +171,31 @@ export function transformWeights(gpu: Gpu, { w, u, shape, phases, swapped }: { w
 }
 
 /** y = conv(x, w) + bias, or a transposed convolution (`shape`). Weights are transformed once for all passes of a step. */
-export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, flops, force }: WinogradCall): void {
+export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, half, flops, force }: WinogradCall): void {
   const { batch, fromC, toC } = shape;
-  const products = productsOf(shape).map((phases) => {
+  const products = productsOf(shape);
+  const { tilesH, tilesW } = tilesOf(shape);
+  const chunk = imagesPerChunk(shape);
+  const depth = contractedChannels(shape);
+  const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * depth, "transformed patches");
+  const m = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed products");
+  // Product by product: the transformed weights of one are done with before the next.
+  for (const phases of products) {
     const u = gpu.derived(w, `winograd ${swapped} ${JSON.stringify([fromC, toC, shape.taps, shape.transposed, phases])}`, () => {
-      const made = gpu.allocate(4 * POSITIONS * phases.length * fromC * toC, "transformed weights");
+      const made = gpu.allocate(4 * POSITIONS * depth * toC, "transformed weights");
       transformWeights(gpu, { w, u: made, shape, phases, swapped });
       return made;
     });
-    return { phases, depth: phases.length * fromC, u };
-  });
-  const depth = Math.max(...products.map((product) => product.depth));
-  const { tilesH, tilesW } = tilesOf(shape);
-  const chunk = imagesPerChunk(shape);
-  const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * depth, "transformed patches");
-  const m = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed products");
-  for (let first = 0; first < batch; first += chunk) {
-    const piece = { shape, first, images: Math.min(chunk, batch - first) };
-    const rows = piece.images * tilesH * tilesW;
-    for (const { phases, depth, u } of products) {
+    for (let first = 0; first < batch; first += chunk) {
+      const piece = { shape, first, images: Math.min(chunk, batch - first) };
       transformInput(gpu, { ...piece, x, v, phases });
       matmul(gpu, {
         a: v,
         b: u,
         c: m,
-        product: { rows, columns: toC, depth, batch: POSITIONS, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false },
+        product: { rows: piece.images * tilesH * tilesW, columns: toC, depth, batch: POSITIONS, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false },
         flops: (flops * piece.images) / batch / products.length,
+        half,
         force,
       });
       transformOutput(gpu, { ...piece, m, y, bias, phase: phases[0] as WinogradPhase });
@@ -211,12 +212,13 @@ interface GradWeightCall {
   gradW: BufferRange;
   shape: WinogradShape;
   swapped: boolean;
+  half: boolean;
   flops: number;
   force?: GemmForce | undefined;
 }
 
 /** gradW of a convolution, in the order of winograd's w; parts of a large batch are added in their order. */
-export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, flops, force }: GradWeightCall): void {
+export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, half, flops, force }: GradWeightCall): void {
   const { batch, fromC, toC, taps } = shape;
   const { tilesH, tilesW } = tilesOf(shape);
   const phases = phasesOf(shape);
@@ -226,12 +228,13 @@ export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, 
   const slices = Math.ceil(batch / chunk);
   const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * fromC, "transformed patches");
   const g = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed gradient");
-  const sums = phases.map(() => gpu.allocate(4 * slices * sliceStride, "gradient of transformed weights"));
-  for (let slice = 0; slice < slices; slice++) {
-    const piece = { shape, first: slice * chunk, images: Math.min(chunk, batch - slice * chunk) };
-    transformGradient(gpu, { ...piece, gradY, v: g });
-    phases.forEach((phase, i) => {
-      const u = sums[i] as BufferRange;
+  let held = -1; // the slice whose gradient is in g
+  for (const phase of phases) {
+    const u = gpu.allocate(4 * slices * sliceStride, "gradient of transformed weights");
+    for (let slice = 0; slice < slices; slice++) {
+      const piece = { shape, first: slice * chunk, images: Math.min(chunk, batch - slice * chunk) };
+      if (held !== slice) transformGradient(gpu, { ...piece, gradY, v: g });
+      held = slice;
       transformInput(gpu, { ...piece, x, v, phases: [phase] });
       matmul(gpu, {
         a: v,
@@ -239,16 +242,15 @@ export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, 
         c: { ...u, offset: u.offset + 4 * slice * sliceStride, bytes: 4 * POSITIONS * pairs },
         product: { rows: fromC, columns: toC, depth: piece.images * tilesH * tilesW, batch: POSITIONS, transposeA: true, transposeB: false, sharedA: false, sharedB: false, summed: false },
         flops: (flops * piece.images) / batch / phases.length,
+        half,
         force,
       });
-    });
-  }
-  phases.forEach((phase, i) => {
+    }
     gpu.run(weightGradientKernel, {
-      buffers: { u: sums[i] as BufferRange, dw: gradW },
+      buffers: { u, dw: gradW },
       uniforms: { from_c: fromC, to_c: toC, slices, slice_stride: sliceStride, ...tapUniforms(shape, phase) },
       spec: { SIDE: taps, SWAPPED: swapped },
       workgroups: linearGrid(pairs, 64),
     });
-  });
+  }
 }

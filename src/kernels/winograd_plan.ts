@@ -72,7 +72,7 @@ export function tilesOf(shape: Pick<WinogradShape, "outH" | "outW" | "taps" | "s
 }
 
 /** Channels that a product contracts: those of all phases that it sums. */
-function depthOf({ fromC, stride, transposed }: WinogradShape): number {
+export function contractedChannels({ fromC, stride, transposed }: WinogradShape): number {
   return transposed ? fromC : stride * stride * fromC;
 }
 
@@ -83,7 +83,7 @@ function imageBytes(shape: WinogradShape, channels: number): number {
 
 /** Images whose patches are transformed at once; the pieces of a batch differ by one image at most. */
 export function imagesPerChunk(shape: WinogradShape): number {
-  const most = Math.max(1, Math.floor(CHUNK_BYTES / imageBytes(shape, depthOf(shape) + shape.toC)));
+  const most = Math.max(1, Math.floor(CHUNK_BYTES / imageBytes(shape, contractedChannels(shape) + shape.toC)));
   return Math.ceil(shape.batch / Math.ceil(shape.batch / most));
 }
 
@@ -92,7 +92,7 @@ const LEAST_BINDING_BYTES = 128 * 2 ** 20;
 
 /** Whether the patches and products of one image, and the transformed weights, fit the bindings that every adapter has. */
 export function winogradFits(shape: WinogradShape): boolean {
-  const depth = depthOf(shape);
+  const depth = contractedChannels(shape);
   return Math.max(imageBytes(shape, Math.max(depth, shape.toC)), 4 * POSITIONS * depth * (shape.toC + COLUMN_PADDING)) <= LEAST_BINDING_BYTES;
 }
 
@@ -129,7 +129,7 @@ export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boole
   const direct = transposed
     ? { rows: batch * Math.ceil(outH / stride) * Math.ceil(outW / stride), columns: toC, depth: taps ** 2 * fromC, batch: phases }
     : { rows: batch * outH * outW, columns: toC, depth: phases * taps ** 2 * fromC, batch: 1 };
-  const product = { rows: tiles, columns: toC, depth: depthOf(shape), batch: POSITIONS };
+  const product = { rows: tiles, columns: toC, depth: contractedChannels(shape), batch: POSITIONS };
   const products = transposed ? phases : 1;
   return pays(shape, adapter, { direct, product, products, inputs: phases * tiles * fromC, outputs: products * tiles * toC });
 }

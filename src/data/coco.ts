@@ -29,9 +29,12 @@ export interface PersonRecord {
   joints: Float64Array;
   /** [joints], 0 or 1. */
   visible: Uint8Array;
+  /** As it stands in the file, also where the crop is made of what the image holds of it: results carry it (MultiAugs' raw_box). */
   box: Box;
   /** 1 for ground-truth boxes. */
   score: number;
+  /** The box is a detector's, and annotationId its place in the detection file. */
+  detected?: true;
 }
 
 const imageSchema = v.object({ id: integer, width: v.pipe(finite, v.minValue(1)), height: v.pipe(finite, v.minValue(1)), file_name: v.string(), crowdIndex: v.optional(finite) });
@@ -227,7 +230,7 @@ export function personRecords(truth: CocoGroundTruth, { place, skeleton, annotat
         ...boxToCenterScale(box, inputSize),
         joints,
         visible,
-        box,
+        box: annotation.bbox,
         score: 1,
       });
     }

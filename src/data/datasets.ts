@@ -74,7 +74,7 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
   const file = place.annotations;
   const annotated = !basename(file).startsWith("image_info_");
   if (!annotated && !detections) {
-    throw new DataError({ code: "data/no-boxes", where: file, message: `${set} lists images without persons`, fix: "name a detection file of this set with TEST.COCO_BBOX_FILE" });
+    throw new DataError({ code: "data/no-boxes", where: file, message: `${set} lists images without persons`, fix: "name a detection file of this set: TEST.USE_GT_BBOX: false with TEST.COCO_BBOX_FILE for validation, DATASET.UNSUP_BBOX_FILE for unlabelled images" });
   }
   let truth: CocoGroundTruth;
   if (name === "coco") truth = await readCocoGroundTruth(file, { annotated });

@@ -77,6 +77,7 @@ export function detectionRecords(detections: readonly PersonDetection[], { file,
       visible: new Uint8Array(joints).fill(1),
       box,
       score,
+      detected: true,
     };
   });
 }

@@ -123,7 +123,7 @@ export interface SampleFacts {
 
 /**
  * Applies a geometry to a record: scale, rotation, flip with joint pairs swapped, crop. Source: HRNet's JointsDataset.
- * Errors: DataError where the image is not of the size that its annotations were made for.
+ * Errors: DataError naming image and annotation where the image is not of the size that its annotations were made for.
  */
 export function prepareSample(record: PersonRecord, { image, geometry, skeleton, inputSize, numJointsHalfBody = 8 }: SampleFacts): CropSample {
   const { flip, rotationDegrees } = geometry;
@@ -132,7 +132,7 @@ export function prepareSample(record: PersonRecord, { image, geometry, skeleton,
     throw new DataError({
       code: "data/image-size",
       where: record.imagePath,
-      message: `the image is ${image.width}x${image.height} px, its annotations are for ${width}x${height} px`,
+      message: `${record.detected ? "detection" : "annotation"} ${record.annotationId}: the image is ${image.width}x${image.height} px, its annotations are for ${width}x${height} px`,
       fix: "use the images that belong to the annotation file, neither resized nor rotated",
     });
   }

@@ -24,7 +24,7 @@ export interface DatasetScores {
   pck?: PckScores;
   /** For the results file in COCO's form; PCK data sets have none. */
   results: CocoResult[];
-  /** [persons * joints * 3] in the data set's order, 0-based px: what writePredMat takes. */
+  /** [persons * joints * 3] in the data set's order, 0-based px, NaN where nothing is predicted: what writePredMat takes. */
   predictions: Float64Array;
 }
 
@@ -47,13 +47,15 @@ function jointRows(names: readonly string[], scores: PckScores, mean: string): [
 }
 
 /**
- * Scores persons predicted for the records of a data set, in the order of the records. COCO and CrowdPose: rescored, suppressed,
- * AP; MPII and LSP: PCKh and PCK by their ground-truth file; AI Challenger: its OKS score, without suppression, and PCK.
+ * Scores persons predicted for the records of a data set, in the order of the records; one that is undefined counts as not found
+ * (its image is corrupt). COCO and CrowdPose: rescored, suppressed, AP; MPII and LSP: PCKh and PCK by their ground-truth file; AI Challenger: its OKS score, without suppression, and PCK.
  * Sets without ground truth give no rows.
  */
-export async function scoreDataset(dataset: Dataset, persons: readonly PredictedPerson[], { network, inVisThreshold, oksThreshold, soft = false, pck = { length: "torso", threshold: 0.2 } }: DatasetScoreOptions): Promise<DatasetScores> {
+export async function scoreDataset(dataset: Dataset, predicted: readonly (PredictedPerson | undefined)[], { network, inVisThreshold, oksThreshold, soft = false, pck = { length: "torso", threshold: 0.2 } }: DatasetScoreOptions): Promise<DatasetScores> {
   const { name, joints, truth, records, pckFile, ownFiles = false } = dataset;
-  const predictions = Float64Array.from(persons.flatMap(({ keypoints }) => [...gatherJoints(keypoints, { network, set: joints })]));
+  const persons = predicted.filter((person) => person !== undefined);
+  const nowhere = Array.from({ length: 3 * joints.jointNames.length }, () => Number.NaN);
+  const predictions = Float64Array.from(predicted.flatMap((person) => (person ? [...gatherJoints(person.keypoints, { network, set: joints })] : nowhere)));
   const options = { skeleton: network, joints, inVisThreshold, oksThreshold, soft };
   if (truth && name === "ai_challenger") {
     // A threshold that no similarity exceeds: the challenge's own score knows no suppression.
@@ -61,7 +63,7 @@ export async function scoreDataset(dataset: Dataset, persons: readonly Predicted
     if (truth.annotations.length === 0) return { ...UNSCORED, results, predictions };
     const { score } = evaluateAic(truth, results);
     const rows: [string, number][] = [["AP", score]];
-    const annotated = records.every(({ score: box }) => box === 1) && persons.length === records.length;
+    const annotated = records.every(({ detected }) => !detected) && predicted.length === records.length;
     if (annotated) {
       const own = pckFile && existsSync(pckFile) ? await readAicPckTruth(pckFile) : pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] });
       rows.push(...jointRows(joints.jointNames, scoreAicPck(own, predictions), "PCK@0.5"));

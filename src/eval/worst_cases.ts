@@ -48,7 +48,7 @@ function extentOf(keypoints: readonly number[]): Box {
   return [x, y, Math.max(...xs) - x, Math.max(...ys) - y];
 }
 
-function byDistance({ joints, records }: Dataset, persons: readonly PredictedPerson[], network: Skeleton): WorstCase[] {
+function byDistance({ joints, records }: Dataset, persons: readonly (PredictedPerson | undefined)[], network: Skeleton): WorstCase[] {
   return records.flatMap((record, n) => {
     const person = persons[n];
     const count = joints.jointNames.length;
@@ -70,7 +70,7 @@ function byDistance({ joints, records }: Dataset, persons: readonly PredictedPer
  * The `count` persons with many labelled joints that are predicted worst, the worst first: by the best OKS that any detection of
  * their image has, or by the mean distance of their joints where the data set is scored by PCK.
  */
-export function worstCases(dataset: Dataset, { persons, results, network, count }: { persons: readonly PredictedPerson[]; results: readonly KeypointDetection[]; network: Skeleton; count: number }): WorstCase[] {
+export function worstCases(dataset: Dataset, { persons, results, network, count }: { persons: readonly (PredictedPerson | undefined)[]; results: readonly KeypointDetection[]; network: Skeleton; count: number }): WorstCase[] {
   const cases = dataset.truth ? byOks(dataset, results) : byDistance(dataset, persons, network);
   return cases.toSorted((a, b) => b.badness - a.badness).slice(0, count);
 }

@@ -55,7 +55,9 @@ const MIXED: Readonly<Record<string, readonly [labelled: DatasetName, unlabelled
 function choiceOf({ DATASET, TEST }: ResolvedConfig, role: SetRole): Pick<DatasetFacts, "set" | "place" | "detections"> & { name: DatasetName } {
   const files = (annotations: string, images: string) => (annotations ? { place: { annotations, images } } : {});
   if (role === "test") {
-    const detections = TEST.USE_GT_BBOX ? {} : { detections: { file: TEST.COCO_BBOX_FILE, threshold: TEST.IMAGE_THRE } };
+    // Unlabelled image sets have no persons of their own, whatever USE_GT_BBOX says.
+    const annotated = TEST.USE_GT_BBOX && !(DATASET.TEST_SET.includes("unlabel") && TEST.COCO_BBOX_FILE);
+    const detections = annotated ? {} : { detections: { file: TEST.COCO_BBOX_FILE, threshold: TEST.IMAGE_THRE } };
     return { name: DATASET.TEST_DATASET, set: DATASET.TEST_SET, ...files(DATASET.TEST_ANNOTATIONS, DATASET.TEST_IMAGES), ...detections };
   }
   const [labelled, unlabelled] = MIXED[DATASET.TRAIN_DATASET] ?? [DATASET.TRAIN_DATASET as DatasetName, DATASET.TRAIN_DATASET as DatasetName];
@@ -102,6 +104,7 @@ export async function readSet(config: ResolvedConfig, role: SetRole, { say, limi
   const { DATASET, MODEL } = config;
   const { name, ...choice } = choiceOf(config, role);
   const reports: string[] = [];
+  const chosen = role === "train" && DATASET.SELECT_DATA;
   const dataset = await readDataset(name, {
     ...choice,
     root: DATASET.ROOT,
@@ -109,17 +112,22 @@ export async function readSet(config: ResolvedConfig, role: SetRole, { say, limi
     inputSize: MODEL.IMAGE_SIZE,
     zip: DATASET.DATA_FORMAT === "zip",
     report: (line) => reports.push(line),
-    ...(limit === undefined ? {} : { limit }),
+    ...(limit === undefined || chosen ? {} : { limit }),
   });
-  if (limit !== undefined && dataset.records.length < limit) say?.(`note      DATASET.TRAIN_LEN is ${limit}, the set has ${dataset.records.length} persons: all of them are used`);
   for (const line of reports.slice(0, SHOWN_REPORTS)) say?.(line);
   if (reports.length > SHOWN_REPORTS) say?.(`${dataset.file}: ${reports.length - SHOWN_REPORTS} more persons left out for their boxes`);
-  const records = role === "train" && DATASET.SELECT_DATA ? dataset.records.filter(agreesWithBox) : dataset.records;
+  const records = chosen ? dataset.records.filter(agreesWithBox).slice(0, limit) : dataset.records;
+  if (limit !== undefined && records.length < limit) say?.(`note      DATASET.TRAIN_LEN is ${limit}, the set has ${records.length} persons: all of them are used`);
   if (records.length > 0) return { ...dataset, records };
   const { detections } = choice;
   throw detections
     ? new DataError({ code: "data/no-persons", where: detections.file, message: `no person with a score of at least ${detections.threshold}`, fix: "lower TEST.IMAGE_THRE or use another detection file" })
     : new DataError({ code: "data/no-persons", where: dataset.file, message: "no person with labelled keypoints and a box inside its image", fix: "use an annotation file with annotated persons" });
+}
+
+/** Where corrupt images are passed over, one at least must be sound. */
+export function noneDecodes(records: readonly PersonRecord[]): DataError {
+  return new DataError({ code: "data/image-corrupt", where: records[0]?.imagePath ?? "", message: `this image cannot be decoded, nor that of any other of ${records.length} persons`, fix: "replace the files; DATASET.SKIP_CORRUPT passes over single ones" });
 }
 
 /** Decodes and crops persons; keeps decoded images within the configured memory. */
@@ -129,6 +137,8 @@ export class SampleSource {
   readonly skeleton: Skeleton;
   /** Images that could not be decoded and were passed over. */
   readonly corrupt = new Set<string>();
+  /** Told of each of them, once. */
+  report: Say = () => {};
 
   constructor(config: ResolvedConfig) {
     this.#config = config;
@@ -151,20 +161,27 @@ export class SampleSource {
     return drawGeometry(random, { scaleFactor: DATASET.SCALE_FACTOR, rotationFactor: DATASET.ROT_FACTOR, flip: DATASET.FLIP, probHalfBody });
   }
 
-  /** One sample; a corrupt image is replaced by the next record's where the configuration allows it. */
-  async sample(records: readonly PersonRecord[], i: number, geometry: Geometry = IDENTITY_GEOMETRY): Promise<CropSample> {
+  /** The crop of a person; undefined where the image is corrupt and the configuration allows that. */
+  async crop(record: PersonRecord, geometry: Geometry = IDENTITY_GEOMETRY): Promise<CropSample | undefined> {
     const { DATASET, MODEL } = this.#config;
-    for (let tries = 0; ; tries++) {
-      const record = records[(i + tries) % records.length] as PersonRecord;
-      try {
-        const image = await this.#cache.get(record.imagePath);
-        return prepareSample(record, { image, geometry, skeleton: this.skeleton, inputSize: MODEL.IMAGE_SIZE, numJointsHalfBody: DATASET.NUM_JOINTS_HALF_BODY });
-      } catch (error) {
-        const passOver = error instanceof DataError && error.code === "data/image-corrupt" && DATASET.SKIP_CORRUPT && tries < records.length - 1;
-        if (!passOver) throw error;
-        this.corrupt.add(record.imagePath);
-      }
+    try {
+      const image = await this.#cache.get(record.imagePath);
+      return prepareSample(record, { image, geometry, skeleton: this.skeleton, inputSize: MODEL.IMAGE_SIZE, numJointsHalfBody: DATASET.NUM_JOINTS_HALF_BODY });
+    } catch (error) {
+      if (!(error instanceof DataError && error.code === "data/image-corrupt" && DATASET.SKIP_CORRUPT)) throw error;
+      if (!this.corrupt.has(record.imagePath)) this.report(`passed over ${record.imagePath}: ${error.message}`);
+      this.corrupt.add(record.imagePath);
+      return undefined;
     }
+  }
+
+  /** A sample to learn from: in place of a corrupt image, where the configuration allows that, the next record's. */
+  async sample(records: readonly PersonRecord[], i: number, geometry: Geometry = IDENTITY_GEOMETRY): Promise<CropSample> {
+    for (let tries = 0; tries < records.length; tries++) {
+      const sample = await this.crop(records[(i + tries) % records.length] as PersonRecord, geometry);
+      if (sample) return sample;
+    }
+    throw noneDecodes(records);
   }
 }
 
@@ -180,6 +197,7 @@ export interface TrainingData {
 /** Reads the training sets and says which samples make which step. */
 export async function openTrainingData(config: ResolvedConfig, source: SampleSource, say?: Say): Promise<TrainingData> {
   const told = say ? { say } : {};
+  if (say) source.report = say;
   const { DATASET, TRAIN, SEED } = config;
   const batchSize = TRAIN.BATCH_SIZE;
   const facts = source.cropFacts(batchSize);

@@ -73,8 +73,11 @@ export async function writeValidationGrids(folder: string, networks: readonly [P
   const [width, height] = MODEL.IMAGE_SIZE;
   for (let batch = 0; batch * TEST.BATCH_SIZE < set.records.length; batch++) {
     if (!gridsDue(config, batch)) continue;
-    const records = set.records.slice(batch * TEST.BATCH_SIZE, (batch + 1) * TEST.BATCH_SIZE);
-    const packed = packCrops(await Promise.all(records.map((_, i) => source.sample(records, i))), source.cropFacts(records.length));
+    const persons = set.records.slice(batch * TEST.BATCH_SIZE, (batch + 1) * TEST.BATCH_SIZE);
+    const samples = (await Promise.all(persons.map((record) => source.crop(record)))).filter((sample) => sample !== undefined);
+    if (samples.length === 0) continue;
+    const records = samples.map(({ record }) => record);
+    const packed = packCrops(samples, source.cropFacts(records.length));
     const crops = new CropBatch(gpu, source.cropFacts(records.length));
     crops.write(packed);
     const input = gpu.scope((keep) => {
@@ -89,7 +92,7 @@ export async function writeValidationGrids(folder: string, networks: readonly [P
     const { heatmaps: targets } = encodeHeatmaps({ joints: packed.joints, visible: packed.visible, jointCount: MODEL.NUM_JOINTS, inputSize: MODEL.IMAGE_SIZE, heatmapSize: MODEL.EXTRA.HEATMAP_SIZE, sigma: MODEL.EXTRA.SIGMA });
     const predicted = await predictRecords(networks, { records, source, config, keepHeatmaps: true });
     for (const n of networks.keys()) {
-      const maps = (predicted[n] ?? []).flatMap(({ heatmaps }) => (heatmaps ? [heatmaps] : []));
+      const maps = (predicted[n] ?? []).flatMap((prediction) => prediction?.heatmaps ?? []);
       const predictions = new Float32Array(targets.length);
       let at = 0;
       for (const own of maps) {

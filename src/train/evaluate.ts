@@ -16,7 +16,7 @@ import { EVALUATION } from "../nn/layers.ts";
 import { decodeDark } from "../pose/dark.ts";
 import { decodeHeatmaps, heatmapToImage } from "../pose/heatmap.ts";
 import { emptyTensor } from "../tensor/tensor.ts";
-import type { SampleSource } from "./data.ts";
+import { noneDecodes, type SampleSource } from "./data.ts";
 
 /** A predicted person with its record; heatmaps [h, w, joints] where asked for. */
 export interface Prediction extends PredictedPerson {
@@ -40,10 +40,14 @@ export function predictOptions({ TEST }: Pick<ResolvedConfig, "TEST">): PredictO
   return { flipTest: TEST.FLIP_TEST, shiftMirrored: TEST.SHIFT_HEATMAP, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark", scales: TEST.SCALES };
 }
 
+/** The predictions of a set in the order of its records; undefined where the image is corrupt and was passed over. */
+export type Predictions = readonly (Prediction | undefined)[];
+
 /** One prediction per person out of those of several scales; heatmaps are the first scale's. */
-function voted([first = [], ...others]: readonly (readonly Prediction[])[]): Prediction[] {
-  if (others.length === 0) return [...first];
+function voted([first = [], ...others]: readonly Predictions[]): Predictions {
+  if (others.length === 0) return first;
   return first.map((prediction, n) => {
+    if (!prediction) return undefined;
     const candidates = [prediction, ...others.flatMap((list) => list[n] ?? [])];
     const { center, scale } = prediction.record;
     return { ...prediction, center, scale, keypoints: voteJoints(candidates.map(({ keypoints }) => keypoints)) };
@@ -66,9 +70,10 @@ function ensembleSize({ MODEL }: Pick<ResolvedConfig, "MODEL">, networks: number
 
 /**
  * Runs networks in evaluation mode over all records: one list of predictions per network, and behind several of them one of their
- * ensemble, which decodes the mean of their heatmaps. Keypoints come back in image px.
+ * ensemble, which decodes the mean of their heatmaps. Keypoints come back in image px. Errors: DataError where no image at all can be
+ * decoded, or one cannot and SKIP_CORRUPT is not set.
  */
-export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNetwork[]], { records, source, config, keepHeatmaps = false, progress }: PredictFacts): Promise<Prediction[][]> {
+export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNetwork[]], { records, source, config, keepHeatmaps = false, progress }: PredictFacts): Promise<Predictions[]> {
   const options = predictOptions(config);
   const { gpu } = networks[0].store;
   const batch = Math.min(config.TEST.BATCH_SIZE, records.length);
@@ -79,9 +84,9 @@ export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNet
   const { joints } = networks[0];
   const total = Math.ceil(records.length / batch);
   const loader = new BatchLoader(
-    async (position): Promise<CropSample[][]> => {
-      const places = records.slice(position * batch, (position + 1) * batch).map((_, i) => position * batch + i);
-      return Promise.all(options.scales.map((scale) => Promise.all(places.map((at) => source.sample(records, at, { ...IDENTITY_GEOMETRY, scale })))));
+    (position): Promise<(CropSample | undefined)[][]> => {
+      const persons = records.slice(position * batch, (position + 1) * batch);
+      return Promise.all(options.scales.map((scale) => Promise.all(persons.map((record) => source.crop(record, { ...IDENTITY_GEOMETRY, scale })))));
     },
     { depth: config.WORKERS, begin: 0, end: total },
   );
@@ -132,23 +137,35 @@ export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNet
       };
     });
   };
-  const predictions: Prediction[][] = Array.from({ length: networks.length > 1 ? networks.length + 1 : 1 }, () => []);
+  const lists = networks.length > 1 ? networks.length + 1 : 1;
+  const predictions: (Prediction | undefined)[][] = Array.from({ length: lists }, () => []);
   for (let position = 0; ; position++) {
     const sized = await loader.next();
     if (!sized) break;
     /** Per scale: the predictions of every network, and of their ensemble. */
-    const found: Prediction[][][] = [];
-    for (const samples of sized) {
+    const found: Predictions[][] = [];
+    for (const places of sized) {
+      const samples = places.filter((sample) => sample !== undefined);
+      if (samples.length === 0) {
+        found.push(Array.from({ length: lists }, () => places.map(() => undefined)));
+        continue;
+      }
       crops.write(packCrops(samples, facts));
       const maps: Float32Array[] = [];
       for (const network of networks) maps.push(await mapsOf(network));
       if (networks.length > 1) maps.push(averageMaps(maps.slice(0, ensembleSize(config, networks.length))));
-      found.push(maps.map((values) => decode(values, samples)));
+      found.push(
+        maps.map((values) => {
+          const decoded = decode(values, samples).values();
+          return places.map((sample) => sample && decoded.next().value);
+        }),
+      );
     }
     predictions.forEach((list, i) => list.push(...voted(found.map((scale) => scale[i] ?? []))));
     progress?.(position + 1, total);
   }
   crops.free();
+  if (records.length > 0 && predictions[0]?.every((prediction) => prediction === undefined)) throw noneDecodes(records);
   return predictions;
 }
 
@@ -157,7 +174,7 @@ export interface NetworkScores {
   /** "net 1", "net 2", ..., "ensemble"; "" where there is one network only. */
   name: string;
   scores: DatasetScores;
-  predictions: Prediction[];
+  predictions: Predictions;
 }
 
 /** Scores and what they were made of. */

@@ -10,7 +10,7 @@ import { drawGrid, type Tile } from "../viz/grid.ts";
 import { drawHeatmap, maximumMap } from "../viz/heatmaps.ts";
 import { drawOverlay } from "../viz/overlay.ts";
 import { encodePng } from "../viz/picture.ts";
-import type { Prediction } from "./evaluate.ts";
+import type { Predictions } from "./evaluate.ts";
 import { readStepLog } from "./log.ts";
 
 /** One validation. */
@@ -67,7 +67,8 @@ export async function drawRunCurves(folder: string, { scores, scoreName, lossNam
 }
 
 /** Predicted skeletons over the first validation images. */
-export async function drawPredictionGrid(path: string, predictions: readonly Prediction[], skeleton: Skeleton, count = 18): Promise<void> {
+export async function drawPredictionGrid(path: string, predicted: Predictions, skeleton: Skeleton, count = 18): Promise<void> {
+  const predictions = predicted.filter((prediction) => prediction !== undefined);
   const images = [...new Set(predictions.map(({ record }) => record.imagePath))].slice(0, count);
   const tiles = await Promise.all(
     images.map(async (file): Promise<Tile> => {

@@ -103,14 +103,14 @@ export async function writeOriginalCheckpoint(path: string, weights: RunWeights,
 }
 
 /**
- * Writes all_preds.npy (the first network's predictions: image px and score) and, where SAVE_RESULT asks for it, results/
+ * Writes all_preds.npy (the first network's predictions: image px and score, NaN of a corrupt image that was passed over) and, where SAVE_RESULT asks for it, results/
  * person_keypoints_<set>_eval_{1,2,3}.json or pred.mat, head2_pred.mat, ensemble_pred.mat.
  */
 export async function writeOriginalPredictions(folder: string, { evaluation, set, config }: { evaluation: Evaluation; set: Dataset; config: ResolvedConfig }): Promise<void> {
   const joints = config.MODEL.NUM_JOINTS;
   const predictions = evaluation.scored[0]?.predictions ?? [];
-  const keypoints = new Float64Array(predictions.length * joints * 3);
-  predictions.forEach((person, n) => keypoints.set(person.keypoints, n * joints * 3));
+  const keypoints = new Float64Array(predictions.length * joints * 3).fill(Number.NaN);
+  predictions.forEach((person, n) => keypoints.set(person?.keypoints ?? [], n * joints * 3));
   await writeNpy(join(folder, "all_preds.npy"), { shape: [predictions.length, joints, 3], data: keypoints });
   if (!config.TEST.SAVE_RESULT) return;
   for (const [i, { name, scores }] of evaluation.scored.entries()) {

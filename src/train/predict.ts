@@ -38,7 +38,7 @@ export async function runPrediction({ modelFile, loaded, allowPartial, image: pa
   const joints = skeleton.jointNames.length;
   const records = wanted.map((box) => personInBox(path, { box, imageSize: [image.width, image.height], config }));
   // Of several networks their ensemble.
-  const predictions = (await predictRecords(networksOf(model), { records, source: new SampleSource(config), config, keepHeatmaps: saveHeatmaps !== undefined })).at(-1) ?? [];
+  const predictions = (await predictRecords(networksOf(model), { records, source: new SampleSource(config), config, keepHeatmaps: saveHeatmaps !== undefined })).at(-1)?.filter((prediction) => prediction !== undefined) ?? [];
   await mkdir(out, { recursive: true });
   const stem = basename(path, extname(path));
   const persons = predictions.map(({ keypoints, box }) => ({

@@ -48,6 +48,7 @@ export async function runValidation(request: ValidRequest): Promise<void> {
     throw new ConfigError({ code: "cli/bad-argument", where: modelFiles.join(", "), message: "one network is no ensemble", fix: "give weights of several networks, or --model-file several times" });
   }
   const source = new SampleSource(config);
+  source.report = say;
   await log.begin("validation", Math.ceil(set.records.length / Math.min(config.TEST.BATCH_SIZE, set.records.length)));
   const evaluation = await evaluateNetworks([first, ...more], { set, source, config, progress: (done) => log.advance(done, {}) });
   log.end();

@@ -74,6 +74,7 @@ test("a half body whose joints lie in one point falls back to the box", () => {
   expect([sample.center, sample.scale]).toEqual([person.center, person.scale]);
 });
 
-test("an image of another size than its annotations say is refused by name", () => {
-  expect(() => prepareSample(record({ imageSize: [90, 120] }), { image, skeleton: COCO17, inputSize, geometry: IDENTITY_GEOMETRY })).toThrow(/120x90 px.*90x120 px/);
+test("an image of another size than its annotations say is refused by name and annotation, or detection", () => {
+  expect(() => prepareSample(record({ imageSize: [90, 120] }), { image, skeleton: COCO17, inputSize, geometry: IDENTITY_GEOMETRY })).toThrow(/^annotation 1: .*120x90 px.*90x120 px/);
+  expect(() => prepareSample(record({ imageSize: [90, 120], detected: true, annotationId: 7 }), { image, skeleton: COCO17, inputSize, geometry: IDENTITY_GEOMETRY })).toThrow("detection 7: ");
 });

@@ -137,5 +137,5 @@ for (const [name, [folder, file]] of Object.entries(SAMPLES) as [keyof typeof SA
     if (kept) await writeFile(join(kept, `${folder}.png`), drawn);
     expect([...drawn.subarray(1, 4)]).toEqual([0x50, 0x4e, 0x47]);
     expect(Buffer.compare(drawn, plain)).not.toBe(0);
-  });
+  }, 30_000);
 }

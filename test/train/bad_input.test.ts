@@ -66,6 +66,8 @@ test("a corrupt JPEG stops the run by name, or is passed over where that is allo
   const passed = await trainPlain("DATASET.ROOT=corrupt", "DATASET.SKIP_CORRUPT=true", "TRAIN.END_EPOCH=1");
   expect(passed.code).toBe(0);
   expect(passed.output + passed.errors).toContain("passed over 2 images that could not be decoded");
+  // Each by its name, once, however often it is met.
+  for (const name of [first, second]) expect((passed.output + passed.errors).split(`passed over ${join("corrupt", IMAGES, name)}: image cannot be decoded`)).toHaveLength(2);
 
   for (const name of images) truncateSync(join(root, IMAGES, name), 300);
   expectRefused(await trainPlain("DATASET.ROOT=corrupt", "DATASET.SKIP_CORRUPT=true"), "image cannot be decoded");

@@ -11,6 +11,9 @@ import { writeZip } from "../../src/data/zip.ts";
 import { AIC14, jointMap, MPII16 } from "../../src/pose/joint_sets.ts";
 import { UNION24 } from "../../src/pose/skeleton.ts";
 import { Random } from "../../src/random.ts";
+import { buildModel } from "../../src/models/build.ts";
+import { evaluateNetworks, type NetworkScores } from "../../src/train/evaluate.ts";
+import { openDevice } from "../../src/gpu/device.ts";
 import { labelledJoints, openTrainingData, readSet, SampleSource } from "../../src/train/data.ts";
 import { runTraining } from "../../src/train/run.ts";
 import { readJson } from "../support/tiny_run.ts";
@@ -128,6 +131,9 @@ test("COCO's unlabelled images through detections, apart from those of validatio
   expect([labelled.length, unlabelled?.length]).toEqual([3, 2]);
   expect(unlabelled?.map(({ imagePath, box }) => [imagePath, box])).toEqual([1, 2].map((id) => [join(root, `coco/images/unlabeled2017/${id}.jpg`), [20, 20, 100, 200]]));
   expect(scores["AP"]).toBeGreaterThanOrEqual(0);
+  // To predict the unlabelled images, boxes are detected ones whatever USE_GT_BBOX says.
+  const { records, truth } = await readSet(configOf("TEST_SET: unlabeled2017", { joints: 17, more: `, COCO_BBOX_FILE: ${join(root, "boxes.json")}, IMAGE_THRE: 0` }).config, "test");
+  expect([records.length, truth?.annotations.length]).toEqual([3, 0]);
   expect(() => configOf("TRAIN_DATASET: mix_coco_coco, TRAIN_UNSUP_SET: unlabeled2017")).toThrow("expected DATASET.UNSUP_BBOX_FILE beside it");
 });
 
@@ -157,6 +163,42 @@ test("a TRAIN_LEN beyond the set takes all of it, and says so", async () => {
   expect(await said(1000)).toEqual([8, "note      DATASET.TRAIN_LEN is 1000, the set has 8 persons: all of them are used"]);
 });
 
+test("a corrupt image that is passed over leaves its persons unfound, and every other with its own prediction", async () => {
+  const cases = [["lspet", "lspet/images/im00002.jpg"], ["coco", "coco/images/val2017/2.jpg"]] as const;
+  const gpu = await openDevice();
+  for (const [name, file] of cases) {
+    const read = configOf(`TRAIN_DATASET: ${name}, TEST_DATASET: ${name}, SKIP_CORRUPT: true`, { joints: name === "lspet" ? 14 : 17, more: ", SCALES: [1, 1.2]" }).config;
+    const config = { ...read, TEST: { ...read.TEST, BATCH_SIZE: 1 } }; // one of the batches is empty
+    const { store, networks: [{ network }] } = buildModel(config);
+    store.materialise(gpu, 1, { slots: 1, gradients: false });
+    const set = await readSet(config, "test");
+    const evaluated = async () => {
+      const source = new SampleSource(config);
+      const said: string[] = [];
+      source.report = (line) => said.push(line);
+      const { scored } = await evaluateNetworks([network], { set, source, config });
+      return { ...(scored[0] as NetworkScores), said };
+    };
+    const sound = await evaluated();
+    const bytes = readFileSync(join(root, file));
+    try {
+      writeFileSync(join(root, file), bytes.subarray(0, 400));
+      const { predictions, scores, said } = await evaluated();
+      const lost = set.records.map(({ imagePath }) => imagePath === join(root, file));
+      expect(lost).toContain(true);
+      expect(said).toEqual([expect.stringContaining(`passed over ${join(root, file)}: image cannot be decoded`)]);
+      predictions.forEach((prediction, n) => expect(prediction, `${name} ${n}`).toEqual(lost[n] ? undefined : sound.predictions[n]));
+      scores.predictions.forEach((value, i) => expect(Number.isNaN(value)).toBe(lost[Math.floor((i / scores.predictions.length) * lost.length)] as boolean));
+      expect(scores.results.map(({ imageId }) => imageId)).toEqual(sound.scores.results.map(({ imageId }) => imageId).filter((id) => id !== 2));
+      expect(scores.primary).toBeGreaterThanOrEqual(0);
+      for (const { imagePath } of set.records) writeFileSync(imagePath, "");
+      await expect(evaluated()).rejects.toThrow("cannot be decoded, nor that of any other");
+    } finally {
+      for (const { imagePath } of set.records) writeFileSync(imagePath, bytes);
+    }
+  }
+});
+
 test("persons whose joints lie beside their boxes are left out with SELECT_DATA, and boxes outside their images are told", async () => {
   const file = cocoForm(17, 2);
   const [first, second] = file.annotations;
@@ -168,5 +210,7 @@ test("persons whose joints lie beside their boxes are left out with SELECT_DATA,
   const said: string[] = [];
   const { records } = await readSet(config, "train", { say: (line) => said.push(line) });
   expect(records.map(({ annotationId }) => annotationId).toSorted()).toEqual([3, 4]);
+  // TRAIN_LEN counts what is left.
+  expect((await readSet(config, "train", { limit: 1 })).records).toEqual(records.slice(0, 1));
   expect(said).toEqual([`${join(root, "selected.json")}: annotation 2: its box [400, 400, 20, 20] lies outside image 1 (300x300 px); left out`]);
 });

@@ -82,13 +82,21 @@ export function checkMethod(config: ResolvedConfig, refuse: (key: string, messag
   if (config.STEP_WISE && PROG_MODE === "") refuse("STEP_WISE", "expected PROG_MODE beside it, the progression to run through");
   if (PROG_MODE !== "" && MODEL.NAME === "pose_sspcm") refuse("PROG_MODE", "expected none: the third network of pose_sspcm learns from the easy view of both teachers");
   if (PROG_MODE !== "") {
-    AUG_EASY_HARD_COUPLES[PROG_MODE].forEach(([teacher], i) => {
+    AUG_EASY_HARD_COUPLES[PROG_MODE].forEach(([teacher, student], i) => {
       const at = `AUG_EASY_HARD_COUPLES.${PROG_MODE}.${i}`;
+      // With several views the original leaves the student's name aside.
+      const codes = [teacher, ...(MULTI_AUGS || REPEAT_AUG ? [] : student.split("+"))];
+      for (const name of AUGMENTATION_KEYS.filter((key) => codes.includes(AUGMENTATIONS[key]))) {
+        for (const number of COUNTS[name] ?? []) if (config[number] === 0) refuse(number, `expected at least 1 beside ${AUGMENTATIONS[name]} of ${at}, received 0`);
+      }
       const source = IMAGE_AUGMENTATIONS.find((name) => AUGMENTATIONS[name] === teacher);
       if (source === undefined) return;
       if (MODEL.NAME !== "pose_cons") refuse(at, `expected another teacher than ${teacher}: only pose_cons has it`);
       else if (!config[source]) refuse(at, `expected ${source} beside a teacher of ${teacher}`);
     });
+  }
+  if (MODEL.NAME === "pose_sspcm" && SSPCM.DISTANCE_FILTER === "mask" && !SSPCM.SCORE_FILTER) {
+    refuse("SSPCM.DISTANCE_FILTER", "expected SSPCM.SCORE_FILTER beside mask, which lets pass by distance what the score's filter stops");
   }
   const third = SSPCM.OTHER_MODEL;
   if (MODEL.NAME === "pose_sspcm" && SSPCM.FEATURE_ATTACK) {

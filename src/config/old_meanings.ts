@@ -29,8 +29,11 @@ export function readOldMeanings(raw: Record<string, unknown>, fromCommandLine: S
   return notes;
 }
 
-/** The keys of the file that are inert, as one line. */
+/** The keys of the file that are inert, as one line; and what a file that has such keys is silent about. */
 export function describeInert(raw: Readonly<Record<string, unknown>>): string[] {
   const given = INERT_KEYS.filter((name) => valueAt(raw, name.split(".")) !== undefined);
-  return given.length === 0 ? [] : [`without effect here: ${given.join(", ")}`];
+  if (given.length === 0) return [];
+  // A file of the original programs, which know no PARITY.
+  const parity = raw["PARITY"] === undefined ? ["PARITY is not given: the original program's oddities are corrected; PARITY=original trains with them, as published numbers were made"] : [];
+  return [`without effect here: ${given.join(", ")}`, ...parity];
 }

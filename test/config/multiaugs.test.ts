@@ -44,6 +44,8 @@ describe("experiment files of the original programs", () => {
     expect(original.notes[0] ?? "").not.toBe("");
     const inert = original.notes.find((note) => note.startsWith("without effect here: "));
     for (const key of ["GPUS", "CUDNN.BENCHMARK", "TRAIN.GAMMA1", "TRAIN.SHUFFLE", "TEST.NMS_THRE"]) expect(inert).toContain(key);
+    expect(original.notes.at(-1)).toContain("PARITY is not given");
+    expect(parseConfig(text, { path: "a.yaml", overrides: ["PARITY=original"] }).notes.join()).not.toContain("PARITY");
     expect(own.notes).toEqual([]);
   });
 
@@ -67,7 +69,7 @@ describe("experiment files of the original programs", () => {
   });
 
   test("every dead key is accepted, in a file and on the command line, and named", () => {
-    for (const key of INERT_KEYS) expect(parse("", [`${key}=1`]).notes).toEqual([`without effect here: ${key}`]);
+    for (const key of INERT_KEYS) expect(parse("", [`${key}=1`, "PARITY=corrected"]).notes).toEqual([`without effect here: ${key}`]);
   });
 
   test("what this program cannot do is refused with the reason", () => {
@@ -160,6 +162,9 @@ describe("contradictions are refused, and only for methods that learn from unlab
     ["progress in steps through nothing", CONS, ["STEP_WISE=true"], "STEP_WISE: expected PROG_MODE beside it"],
     ["a teacher that only one network has", DUAL, ["PROG_MODE=PROG_1", "AUG_EASY_HARD_COUPLES.PROG_1=[[RA, A60]]"], "AUG_EASY_HARD_COUPLES.PROG_1.0: expected another teacher than RA"],
     ["a teacher whose image is not made", CONS, ["PROG_MODE=PROG_1", "AUG_EASY_HARD_COUPLES.PROG_1=[[A30, A60], [TA, JC]]"], "AUG_EASY_HARD_COUPLES.PROG_1.1: expected USE_TrivialAug_AUG beside a teacher of TA"],
+    ["patches of a progression without a number", CONS, ["PROG_MODE=PROG_5", "MASK_JOINT_NUM=0"], "MASK_JOINT_NUM: expected at least 1 beside JC of AUG_EASY_HARD_COUPLES.PROG_5.2, received 0"],
+    ["boxes of a progression's teacher without a number", CONS, ["PROG_MODE=PROG_3", "MASK_HOLES_NUM_CO=0", "MULTI_AUGS=true", "USE_CutMix_AUG=true"], "MASK_HOLES_NUM_CO: expected at least 1 beside CO of AUG_EASY_HARD_COUPLES.PROG_3.4"],
+    ["a mask of distances without that of scores", CONS.replace("pose_cons", "pose_sspcm"), ["SSPCM.DISTANCE_FILTER=mask", "SSPCM.SCORE_FILTER=false"], "SSPCM.DISTANCE_FILTER: expected SSPCM.SCORE_FILTER beside mask"],
     ["a third network with other heatmaps", CONS.replace("pose_cons", "pose_sspcm"), ["SSPCM.OTHER_MODEL.BACKBONE=resnet", "SSPCM.OTHER_MODEL.NUM_LAYERS=8"], "SSPCM.OTHER_MODEL.NUM_LAYERS: expected a network with heatmaps of the same size"],
     ["no unlabelled images", DUAL.replace("mix_coco_coco", "coco"), [], "because pose_dual needs unlabelled images"],
     ["unlabelled images without boxes (D-27)", CONS, ["DATASET.TRAIN_UNSUP_SET=unlabeled2017"], "expected DATASET.UNSUP_BBOX_FILE beside it"],

@@ -1,6 +1,6 @@
 // Weights of joints by what two teachers think of them. score: mean of the two peaks' values; ratio: distance of the peaks
 // by the image's diagonal. everyone[n, joint] = base * score filter * score weight; third[n, joint] = that * distance filter.
-// SCORE_FILTER: 1 where the score is above its threshold. SCORE_WEIGHT: 1 - |difference of the values|. DISTANCE 1: the third's
+// SCORE_FILTER: 1 where the score is above its threshold. SCORE_WEIGHT: 1 - |difference of the values|, 0 at least. DISTANCE 1: the third's
 // is 0 from the threshold on; 2: times 1 - ratio; 3: joints pass for everyone by their score or by their distance.
 // n: sample; joint. Layout: peaks [batch, joints, 3] (x, y, value), base, everyone, third [batch, joints].
 // Grid: linear over batch * joints. Source: SSPCM, multiaugs §12.5.
@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let sure = !SCORE_FILTER || 0.5 * (a.z + b.z) > params.score_threshold;
   let close = ratio < params.distance_threshold;
   let passes = select(sure, sure || close, DISTANCE == 3u);
-  let all = base[i] * select(0.0, 1.0, passes) * select(1.0, 1.0 - abs(a.z - b.z), SCORE_WEIGHT);
+  let all = base[i] * select(0.0, 1.0, passes) * select(1.0, max(0.0, 1.0 - abs(a.z - b.z)), SCORE_WEIGHT);
   everyone[i] = all;
   third[i] = all * select(select(1.0, 1.0 - ratio, DISTANCE == 2u), select(0.0, 1.0, close), DISTANCE == 1u);
 }

@@ -7,7 +7,8 @@ import { testDevice } from "../support/device.ts";
 const gpu = await testDevice();
 const [BATCH, JOINTS, PIXELS] = [3, 5, 7 * 6];
 const random = new Random({ seed: 3, stream: 930 });
-const peaksOf = () => Float32Array.from({ length: 3 * BATCH * JOINTS }, (_, i) => (i % 3 === 2 ? random.uniform() : random.integer(0, 6)));
+// Peaks of more than 1 occur.
+const peaksOf = () => Float32Array.from({ length: 3 * BATCH * JOINTS }, (_, i) => (i % 3 === 2 ? random.range(0, 1.5) : random.integer(0, 6)));
 const up = (data: Float32Array<ArrayBuffer>) => gpu.upload(data, "data");
 
 test("labels are the mean of the pair of old and new maps whose peaks are nearest, the first of equals", async () => {
@@ -44,14 +45,15 @@ for (const rules of [
     const [first, second] = [peaksOf(), peaksOf()];
     const base = Float32Array.from({ length: BATCH * JOINTS }, (_, i) => Number(i % 4 > 0));
     const diagonal = Math.hypot(7, 6);
-    const [everyone, third]: [number[], number[]] = [[], []];
+    const [everyone, third, differences]: [number[], number[], number[]] = [[], [], []];
     base.forEach((weight, i) => {
       const [a, b] = [first, second].map((peaks) => peaks.subarray(3 * i, 3 * i + 3)) as [Float32Array, Float32Array];
       const ratio = Math.hypot((a[0] as number) - (b[0] as number), (a[1] as number) - (b[1] as number)) / diagonal;
       const [va, vb] = [a[2] as number, b[2] as number];
+      differences.push(Math.abs(va - vb));
       const sure = rules.scoreThreshold === undefined || (va + vb) / 2 > rules.scoreThreshold;
       const close = ratio < rules.distanceThreshold;
-      const all = weight * Number(rules.distance === "mask" ? sure || close : sure) * (rules.scoreWeight ? 1 - Math.abs(va - vb) : 1);
+      const all = weight * Number(rules.distance === "mask" ? sure || close : sure) * (rules.scoreWeight ? Math.max(0, 1 - Math.abs(va - vb)) : 1);
       everyone.push(all);
       third.push(all * (rules.distance === "drop" ? Number(close) : rules.distance === "weight" ? 1 - ratio : 1));
     });
@@ -60,5 +62,6 @@ for (const rules of [
     expectClose(await gpu.readFloats(outAll), Float32Array.from(everyone), "kernel", "for all");
     expectClose(await gpu.readFloats(outThird), Float32Array.from(third), "kernel", "for the third");
     expect(new Set(everyone).size).toBeGreaterThan(1);
+    if (rules.scoreWeight) expect(differences.some((difference) => difference > 1)).toBe(true);
   });
 }

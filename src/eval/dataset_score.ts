@@ -48,7 +48,7 @@ function jointRows(names: readonly string[], scores: PckScores, mean: string): [
 
 /**
  * Scores persons predicted for the records of a data set, in the order of the records; one that is undefined counts as not found
- * (its image is corrupt). COCO and CrowdPose: rescored, suppressed, AP; MPII and LSP: PCKh and PCK by their ground-truth file; AI Challenger: its OKS score, without suppression, and PCK.
+ * (its image is corrupt). COCO and CrowdPose: rescored, suppressed, AP; MPII and LSP: PCKh and PCK by their ground-truth file; AI Challenger: PCK, and its OKS score without suppression.
  * Sets without ground truth give no rows.
  */
 export async function scoreDataset(dataset: Dataset, predicted: readonly (PredictedPerson | undefined)[], { network, inVisThreshold, oksThreshold, soft = false, pck = { length: "torso", threshold: 0.2 } }: DatasetScoreOptions): Promise<DatasetScores> {
@@ -62,13 +62,12 @@ export async function scoreDataset(dataset: Dataset, predicted: readonly (Predic
     const results = toResults(persons, { ...options, oksThreshold: Infinity, soft: false });
     if (truth.annotations.length === 0) return { ...UNSCORED, results, predictions };
     const { score } = evaluateAic(truth, results);
-    const rows: [string, number][] = [["AP", score]];
-    const annotated = records.every(({ detected }) => !detected) && predicted.length === records.length;
-    if (annotated) {
-      const own = pckFile && existsSync(pckFile) ? await readAicPckTruth(pckFile) : pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] });
-      rows.push(...jointRows(joints.jointNames, scoreAicPck(own, predictions), "PCK@0.5"));
-    }
-    return { rows, primary: score, primaryName: "AP", keypoints: evaluateKeypoints(truth, results, { sigmas: joints.sigmas }), results, predictions };
+    const scores = { keypoints: evaluateKeypoints(truth, results, { sigmas: joints.sigmas }), results, predictions };
+    // PCK compares person by person: detected boxes have no such order.
+    if (records.some(({ detected }) => detected)) return { rows: [["AP", score]], primary: score, primaryName: "AP", ...scores };
+    const own = pckFile && existsSync(pckFile) ? await readAicPckTruth(pckFile) : pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] });
+    const pckScores = scoreAicPck(own, predictions);
+    return { rows: [...pckRows(own, pckScores, { neck: true }), ["AP", score]], primary: pckScores.mean, primaryName: "Mean", pck: pckScores, ...scores };
   }
   if (truth) {
     const results = toResults(persons, { ...options, ...(name === "crowdpose" ? { nmsSigmas: CROWDPOSE_NMS_SIGMAS } : {}) });

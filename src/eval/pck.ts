@@ -139,9 +139,10 @@ export function scoreAicPck(truth: PckTruth, predictions: ArrayLike<number>, thr
   return scorePck(truth, predictions, { lengths, threshold });
 }
 
-/** Columns of the table: joints by their four-letter names in MPII's file. */
+/** Columns of the table: joints by the four-letter names of ground-truth files. */
 const GROUPS = [
   ["Head", ["head"]],
+  ["Neck", ["neck"]],
   ["Shoulder", ["lsho", "rsho"]],
   ["Elbow", ["lelb", "relb"]],
   ["Wrist", ["lwri", "rwri"]],
@@ -150,17 +151,23 @@ const GROUPS = [
   ["Ankle", ["lank", "rank"]],
 ] as const;
 
+/** A joint's name as ground-truth files have it: left_shoulder is lsho, head_top is head. */
+function fourLetterName(joint: string): string {
+  return joint === "head_top" ? "head" : joint.replace(/^(l|r)(?:eft|ight)_(...).*$/, "$1$2");
+}
+
 /**
- * The row of the source systems' table. PARITY: their "Mean@0.1" is the curve's entry 11, which is a threshold of 0.11; the
- * value at 0.10 stands beside it. Errors: DataError where the truth lacks a joint.
+ * The row of the source systems' table; AI Challenger's has a column for the neck too. PARITY: their "Mean@0.1" is the curve's
+ * entry 11, which is a threshold of 0.11; the value at 0.10 stands beside it. Errors: DataError where the truth lacks a joint.
  */
-export function pckRows({ jointNames }: PckTruth, scores: PckScores): [name: string, value: number][] {
+export function pckRows({ jointNames }: PckTruth, scores: PckScores, { neck = false }: { neck?: boolean } = {}): [name: string, value: number][] {
   const of = (name: string) => {
-    const joint = jointNames.indexOf(name);
+    const joint = jointNames.findIndex((own) => fourLetterName(own) === name);
     if (joint < 0) throw new DataError({ code: "eval/pck-joints", message: `the ground truth has no joint "${name}" (it has ${jointNames.join(", ")})`, fix: "use the ground-truth file of the data set" });
     return scores.joints[joint] as number;
   };
-  const rows = GROUPS.map(([group, names]): [string, number] => [group, names.reduce((sum, name) => sum + of(name), 0) / names.length]);
+  const groups = GROUPS.filter(([group]) => neck || group !== "Neck");
+  const rows = groups.map(([group, names]): [string, number] => [group, names.reduce((sum, name) => sum + of(name), 0) / names.length]);
   const at = (index: number) => scores.curve[index] as number;
   return [...rows, ["Mean", scores.mean], ["Mean@0.1", at(11)], ["Mean@0.10", at(10)], ["Mean@0.2", at(20)], ["Mean@0.3", at(30)], ["Mean@0.4", at(40)]];
 }

@@ -1,4 +1,7 @@
-/** From predicted persons to COCO results. */
+/** From predicted persons to results in the official forms. */
+import { parse } from "node:path";
+import type { CocoImage } from "../data/coco_types.ts";
+import type { Dataset } from "../data/datasets.ts";
 import { writeFileAtomic } from "../files.ts";
 import { COCO_JOINTS, gatherJoints, type JointSet } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -60,6 +63,22 @@ export function toResults(persons: readonly PredictedPerson[], { skeleton, inVis
       return result;
     }),
   );
+}
+
+/** An image of AI Challenger's submission: its name without .jpg, and the persons that were found as human1, human2, ... */
+function aicEntries(images: readonly CocoImage[], results: readonly CocoResult[]): { image_id: string; keypoint_annotations: Record<string, readonly number[]> }[] {
+  const found = Map.groupBy(results, ({ imageId }) => imageId);
+  return images.flatMap(({ id, fileName }) => {
+    const persons = found.get(id);
+    if (!persons) return [];
+    return { image_id: parse(fileName).name, keypoint_annotations: Object.fromEntries(persons.map(({ keypoints }, n) => [`human${n + 1}`, keypoints])) };
+  });
+}
+
+/** Writes results of a data set that is scored by OKS in its official JSON form: AI Challenger's (x, y, score a joint), else COCO's. */
+export async function writeDatasetResults(path: string, { name, truth }: Pick<Dataset, "name" | "truth">, results: readonly CocoResult[]): Promise<void> {
+  if (name === "ai_challenger") await writeFileAtomic(path, JSON.stringify(aicEntries(truth?.images ?? [], results)));
+  else await writeResults(path, results);
 }
 
 /** Writes results in COCO's official JSON form. */

@@ -8,7 +8,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Dataset } from "../data/datasets.ts";
 import { writeNpy } from "../data/npy.ts";
 import { writePredMat } from "../eval/pck.ts";
-import { writeResults } from "../eval/results.ts";
+import { writeDatasetResults } from "../eval/results.ts";
 import { type TorchValue, writeTorch } from "../interop/torch_writer.ts";
 import { networkName } from "../models/build.ts";
 import type { ParameterStore } from "../nn/store.ts";
@@ -114,7 +114,7 @@ export async function writeOriginalPredictions(folder: string, { evaluation, set
   await writeNpy(join(folder, "all_preds.npy"), { shape: [predictions.length, joints, 3], data: keypoints });
   if (!config.TEST.SAVE_RESULT) return;
   for (const [i, { name, scores }] of evaluation.scored.entries()) {
-    if (set.truth) await writeResults(join(folder, "results", `${basename(set.file, ".json")}_eval_${i + 1}.json`), scores.results);
+    if (set.truth) await writeDatasetResults(join(folder, "results", `${basename(set.file, ".json")}_eval_${i + 1}.json`), set, scores.results);
     else {
       const head = i === 0 ? "" : `${name.replace(/^net /, "head")}_`;
       await writePredMat(join(folder, `${head}pred.mat`), scores.predictions, { joints: set.joints.jointNames.length, columns: 3 });

@@ -5,7 +5,7 @@ import type { Dataset } from "../data/datasets.ts";
 import { OKS_THRESHOLDS } from "../eval/coco_eval.ts";
 import { breakDownErrors, ERROR_KINDS, type ErrorBreakdown, type ErrorKind } from "../eval/error_kinds.ts";
 import { PCK_THRESHOLDS, writePredMat } from "../eval/pck.ts";
-import { writeResults } from "../eval/results.ts";
+import { writeDatasetResults } from "../eval/results.ts";
 import { worstCases } from "../eval/worst_cases.ts";
 import { writeFileAtomic } from "../files.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -17,8 +17,8 @@ import { type Evaluation, mainPrediction, mainRow, type NetworkScores } from "./
 import { drawPredictionGrid } from "./figures.ts";
 
 /**
- * Writes the predictions of every network in the official form of the data set: COCO's JSON where scores are by OKS
- * (keypoints_results.json), MPII's pred.mat where they are by PCK. Of several networks the files end in _1, _2, ... and _ensemble.
+ * Writes the predictions of every network in the official form of the data set: COCO's or AI Challenger's JSON
+ * (keypoints_results.json), MPII's pred.mat where scores are by PCK alone. Of several networks the files end in _1, _2, ... and _ensemble.
  * Returns the paths.
  */
 export async function writePredictions(folder: string, { evaluation, set, prefix = "" }: { evaluation: Evaluation; set: Dataset; prefix?: string }): Promise<string[]> {
@@ -26,7 +26,7 @@ export async function writePredictions(folder: string, { evaluation, set, prefix
   for (const { name, scores } of evaluation.scored) {
     const suffix = name === "" ? "" : `_${name.replace(/^net /, "")}`;
     const path = join(folder, set.truth ? `${prefix}keypoints_results${suffix}.json` : `${prefix}pred${suffix}.mat`);
-    if (set.truth) await writeResults(path, scores.results);
+    if (set.truth) await writeDatasetResults(path, set, scores.results);
     else await writePredMat(path, scores.predictions, { joints: set.joints.jointNames.length, columns: 3 });
     paths.push(path);
   }

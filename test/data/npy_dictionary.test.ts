@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { readAicPckTruth } from "../../src/data/aic.ts";
 import { readNpyDictionary } from "../../src/data/npy_dictionary.ts";
 import { DataError } from "../../src/error.ts";
-import { scoreAicPck } from "../../src/eval/pck.ts";
+import { pckRows, scoreAicPck } from "../../src/eval/pck.ts";
+import { AIC14 } from "../../src/pose/joint_sets.ts";
 
 const FILES = join(import.meta.dir, "../golden/readers");
 const TRUTH = join(FILES, "gt_validation.npy");
@@ -29,6 +30,10 @@ test("AI Challenger's ground truth of the scores: heads of unlabelled joints are
   expect(scoreAicPck(truth, moved(5, 47)).mean).toBe(100);
   expect(scoreAicPck(truth, moved(6, 47)).mean).toBeCloseTo((100 * 13) / 27, 12);
   expect(scoreAicPck(truth, moved(5, 48)).mean).toBeCloseTo((100 * 14) / 27, 12);
+  // The source system's table; a truth made of records has other names for the same joints.
+  const row = (jointNames: readonly string[]) => pckRows({ ...truth, jointNames }, scoreAicPck(truth, moved(6, 47)), { neck: true });
+  expect(row(truth.jointNames).map(([name]) => name)).toEqual(["Head", "Neck", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean", "Mean@0.1", "Mean@0.10", "Mean@0.2", "Mean@0.3", "Mean@0.4"]);
+  expect(row(AIC14.jointNames)).toEqual(row(truth.jointNames));
 });
 
 test("what is no such file, or names something to be called, is refused by name", async () => {

@@ -8,7 +8,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { readMat, writeMat } from "../../src/data/mat.ts";
 import { readPckTruth } from "../../src/data/mpii.ts";
 import { writeZip } from "../../src/data/zip.ts";
-import { AIC14, jointMap, MPII16 } from "../../src/pose/joint_sets.ts";
+import { jointMap, MPII16 } from "../../src/pose/joint_sets.ts";
 import { UNION24 } from "../../src/pose/skeleton.ts";
 import { Random } from "../../src/random.ts";
 import { buildModel } from "../../src/models/build.ts";
@@ -140,7 +140,7 @@ test("COCO's unlabelled images through detections, apart from those of validatio
 test("data sets of fourteen joints alone: CrowdPose out of an archive, AI Challenger, LSP Extended; each with its own figures", async () => {
   const cases = [
     ["crowdpose", ", DATA_FORMAT: zip", ["AP", "AP .5", "AP .75", "AR", "AR .5", "AR .75", "AP (easy)", "AP (medium)", "AP (hard)"]],
-    ["ai_challenger", "", ["AP", ...AIC14.jointNames, "PCK@0.5"]],
+    ["ai_challenger", "", ["Head", "Neck", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean", "Mean@0.1", "Mean@0.10", "Mean@0.2", "Mean@0.3", "Mean@0.4", "AP"]],
     ["lspet", "", undefined],
   ] as const;
   for (const [name, more, figures] of cases) {
@@ -149,6 +149,12 @@ test("data sets of fourteen joints alone: CrowdPose out of an archive, AI Challe
     if (figures) expect(Object.keys(scores), name).toEqual([...figures]);
     else expect(scores["PCK@0.2"], name).toBeGreaterThanOrEqual(0);
     expect(existsSync(join(folder, name === "lspet" ? "pred.mat" : "keypoints_results.json")), name).toBe(true);
+    if (name !== "ai_challenger") continue;
+    // The challenge's own form, by the images' names.
+    const submitted = readJson(join(folder, "keypoints_results.json")) as { image_id: string; keypoint_annotations: Record<string, number[]> }[];
+    expect(submitted.map(({ image_id, keypoint_annotations }) => [image_id, ...Object.keys(keypoint_annotations)])).toEqual(["1", "2"].map((id) => [id, "human1", "human2"]));
+    for (const { keypoint_annotations } of submitted) for (const joints of Object.values(keypoint_annotations)) expect(joints).toHaveLength(42);
+    expect(readFileSync(join(folder, "results", "keypoint_validation_annotation_eval_1.json"), "utf8")).toBe(readFileSync(join(folder, "keypoints_results.json"), "utf8"));
   }
 });
 

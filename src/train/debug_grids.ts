@@ -1,5 +1,5 @@
 /**
- * Batches as pictures, as the keys of DEBUG ask for them: below heatmap/ of the run's folder, under MultiAugs' names. Numbers of
+ * Batches as pictures, as the keys of DEBUG ask for them: in heatmap/ of the run's folder, under MultiAugs' names. Numbers of
  * steps count from the beginning of the epoch, so that every epoch writes over the one before it.
  */
 import { mkdir } from "node:fs/promises";
@@ -66,7 +66,7 @@ export async function writeTrainingGrids(folder: string, { inspection, labelled,
   }
 }
 
-/** Batches of a validation as val_<batch>; those of a second network in sup_2/, and so on. */
+/** Batches of a validation as val_<batch>; a second network's in sup_2/ beside heatmap/, and so on. */
 export async function writeValidationGrids(folder: string, networks: readonly [PoseNetwork, ...PoseNetwork[]], { set, source, config }: { set: Dataset; source: SampleSource; config: ResolvedConfig }): Promise<void> {
   const { MODEL, TEST } = config;
   const { gpu } = networks[0].store;
@@ -99,7 +99,7 @@ export async function writeValidationGrids(folder: string, networks: readonly [P
         predictions.set(own, at);
         at += own.length;
       }
-      await writeGrids(join(folder, "heatmap", n === 0 ? "" : `sup_${n + 1}`, `val_${batch}`), { images, targets, predictions, labels: packed }, config);
+      await writeGrids(join(folder, n === 0 ? "heatmap" : `sup_${n + 1}`, `val_${batch}`), { images, targets, predictions, labels: packed }, config);
     }
   }
 }

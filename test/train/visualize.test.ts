@@ -112,11 +112,11 @@ test("DEBUG writes grids of batches, and changes nothing", async () => {
   const run = async (output: string, rest: readonly string[]) => {
     const { code, errors } = await project.train(output, ...short, ...rest);
     expect(code, errors).toBe(0);
-    return readdirSync(folder(output), { recursive: true }).map(String).filter((name) => name.startsWith("heatmap/") && name.endsWith(".jpg")).sort();
+    return readdirSync(folder(output), { recursive: true }).map(String).filter((name) => /^(heatmap|sup_\d)\//.test(name) && name.endsWith(".jpg")).sort();
   };
-  const grids = (prefixes: readonly string[]) => prefixes.flatMap((prefix) => Object.keys(kinds).map((kind) => `heatmap/${prefix}_${kind}.jpg`)).sort();
+  const grids = (prefixes: readonly string[]) => prefixes.flatMap((prefix) => Object.keys(kinds).map((kind) => `${prefix}_${kind}.jpg`)).sort();
   expect(await run("plain", [])).toEqual([]);
-  expect(await run("debugged", on)).toEqual(grids([...[0, 4].flatMap((step) => [`train_${step}`, `train_${step}_view1_JC`]), "val_0", "sup_2/val_0"]));
+  expect(await run("debugged", on)).toEqual(grids([...[0, 4].flatMap((step) => [`heatmap/train_${step}`, `heatmap/train_${step}_view1_JC`]), "heatmap/val_0", "sup_2/val_0"]));
   expect(tensorHash(folder("debugged"))).toBe(tensorHash(folder("plain")));
   const { width, height } = await decodeImage(join(folder("debugged"), "heatmap", "train_0_hm_pred.jpg"));
   expect([width, height]).toEqual([18 * 48, 3 * 48]);

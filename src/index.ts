@@ -150,12 +150,8 @@ export { Sgd, type SgdOptions } from "./optim/sgd.ts";
 export { equalShares, risingDecay, WeightAverage } from "./optim/weight_average.ts";
 export type { Inspection, StepPlace, TrainingBatch, TrainingMethod } from "./methods/method.ts";
 export { buildMethod, viewPlan } from "./methods/build.ts";
-export {
-  /** What a method is made of: sizes, seed, labels, views. */
-  type ConsistencyFacts,
-  ConsistencyTraining,
-  type SemiFacts,
-} from "./methods/semi/consistency.ts";
+export { ConsistencyTraining } from "./methods/semi/consistency.ts";
+export type { ConsistencyFacts, SemiFacts } from "./methods/semi/facts.ts";
 export { type AugmentCode, ViewPlan } from "./methods/semi/plan.ts";
 export { LossLog } from "./train/loss_log.ts";
 export { StepRunner, type StepRunnerOptions } from "./train/step_runner.ts";

@@ -4,7 +4,8 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 import { augmentationsOf, isSupervised } from "../config/method_checks.ts";
 import type { PoseModel } from "../models/network.ts";
 import type { LossScaler } from "../optim/loss_scaler.ts";
-import { ConsistencyTraining, type CorrectionFacts, type SemiFacts } from "./semi/consistency.ts";
+import { ConsistencyTraining } from "./semi/consistency.ts";
+import type { CorrectionFacts, SemiFacts } from "./semi/facts.ts";
 import { type AugmentCounts, ViewPlan } from "./semi/plan.ts";
 
 /** PARITY: what the original's PoseDual cuts with several views, whatever the keys say (multiaugs D-4). */

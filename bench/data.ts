@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CropBatch, packCrops } from "../src/augment/crop_batch.ts";
+import { CropBatch, packCrops, recycleCrops } from "../src/augment/crop_batch.ts";
 import type { PersonRecord } from "../src/data/coco.ts";
 import type { CocoGroundTruth } from "../src/data/coco_types.ts";
 import { decodeImage, sharpModule } from "../src/data/image.ts";
@@ -102,6 +102,7 @@ async function cropRow(gpu: Gpu, folder: string): Promise<DataRow> {
     let previous: (() => Promise<void>) | undefined;
     for (let packed = await loader.next(); packed; packed = await loader.next()) {
       crops.write(packed);
+      recycleCrops(packed);
       gpu.scope(() => crops.run(x.range));
       const done = gpu.mark();
       await previous?.();

@@ -16,8 +16,6 @@ struct Params { batch: u32, height: u32, width: u32 }
 // The word that holds a byte; both taps of a row lie in at most three.
 fn word_at(index: i32) -> u32 { return pixels[u32(clamp(index, 0, i32(arrayLength(&pixels)) - 1))]; }
 
-fn bytes_of_word(word: u32) -> vec3<i32> { return vec3<i32>(vec3<u32>(word, word >> 8u, word >> 16u) & vec3<u32>(255u)); }
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let n = group.y;
@@ -46,27 +44,30 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // The taps of a row are neighbours, mirrored or not: the left one's column in the window, and their weights.
     let left = select(x0, image_w - 2 - x0, flip) - window_x;
     let share = select(32 - fx, fx, flip);
-    let left_weight = select(0, share, left >= 0 && left < window_w);
-    let right_weight = select(0, 32 - share, left >= -1 && left + 1 < window_w);
+    let left_weight = select(0u, u32(share), left >= 0 && left < window_w);
+    let right_weight = select(0u, u32(32 - share), left >= -1 && left + 1 < window_w);
 
-    var sum = vec3<i32>(0);
+    var sum = vec3<u32>(512u); // a half: weights are 32 * 32 in all
     for (var dy = 0; dy < 2; dy++) {
       let row = y0 + dy - window_y;
       let inside = row >= 0 && row < window_h;
-      let weight = select(0, select(32 - fy, fy, dy == 1) * 32, inside);
+      let weight = u32(select(0, select(32 - fy, fy, dy == 1), inside));
       let at = base + 3 * (select(0, row, inside) * window_w + left); // outside of the window only where no tap has a weight
       let index = at >> 2u;
       let shift = u32(at & 3) * 8u;
+      let back = 31u - shift; // and 1 more, for shifts by 32 are none
       let first = word_at(index);
       let middle = word_at(index + 1);
       let last = word_at(index + 2);
-      let back = (32u - shift) & 31u;
-      let low = select((first >> shift) | (middle << back), first, shift == 0u);
-      let high = select((middle >> shift) | (last << back), middle, shift == 0u);
-      let right = bytes_of_word((low >> 24u) | (high << 8u));
-      sum += weight * (left_weight * bytes_of_word(low) + right_weight * right);
+      let low = (first >> shift) | ((middle << back) << 1u);
+      let high = (middle >> shift) | ((last << back) << 1u);
+      let right = (low >> 24u) | (high << 8u);
+      // 13 bits a channel: red and blue share a word.
+      let red_blue = left_weight * (low & 0xff00ffu) + right_weight * (right & 0xff00ffu);
+      let green = left_weight * ((low >> 8u) & 0xffu) + right_weight * ((right >> 8u) & 0xffu);
+      sum += weight * vec3<u32>(red_blue & 0xffffu, green, red_blue >> 16u);
     }
-    let grey = vec3<f32>((sum + 16384) >> vec3<u32>(15u));
+    let grey = vec3<f32>(sum >> vec3<u32>(10u));
     let value = normalised(select(grey, grey.zyx, swap));
     let i = 3u * ((n * params.height + v) * params.width + u);
     y[i] = narrow(value.x);

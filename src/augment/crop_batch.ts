@@ -16,7 +16,7 @@ export interface CropBatchFacts {
 
 /** A batch as the host prepares it ahead of time: one buffer each, ready to be written. */
 export interface PackedCrops {
-  pixels: Uint8Array;
+  pixels: Uint8Array<ArrayBuffer>;
   windows: Int32Array;
   tables: Int32Array;
   joints: Float32Array;
@@ -33,15 +33,32 @@ function copyWindow({ pixels, window, rowBytes = 3 * window.width }: CropSample,
     into.set(pixels.subarray(0, windowBytes(window)), offset);
     return;
   }
-  for (let row = 0; row < window.height; row++) into.set(pixels.subarray(row * rowBytes, row * rowBytes + own), offset + row * own);
+  const rows = Buffer.from(pixels.buffer, pixels.byteOffset, pixels.byteLength); // its copy() needs no view per row
+  for (let row = 0; row < window.height; row++) rows.copy(into, offset + row * own, row * rowBytes, row * rowBytes + own);
+}
+
+/** Pixel memory of uploaded batches. Fresh memory costs more than what is copied into it: the system maps and clears it page by page. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+/** Room for batches whose windows are larger than those of the first. */
+const GROWTH = 1.25;
+
+function pixelMemory(bytes: number): Uint8Array<ArrayBuffer> {
+  const held = spare.pop();
+  const memory = held && held.length >= bytes ? held : new Uint8Array(Buffer.allocUnsafeSlow(Math.ceil(bytes * GROWTH)).buffer as ArrayBuffer);
+  return memory.subarray(0, bytes);
+}
+
+/** Leaves the pixel memory of a batch that was written to the device to later ones; the batch is empty from then on. */
+export function recycleCrops(packed: PackedCrops): void {
+  spare.push(new Uint8Array(packed.pixels.buffer));
+  packed.pixels = new Uint8Array();
 }
 
 /** Packs samples into the buffers that the crop kernel reads. Fewer samples than the batch leave black crops behind. */
 export function packCrops(samples: readonly CropSample[], { batch, size, joints, rgb }: CropBatchFacts): PackedCrops {
   const tableLength = 2 * (size[0] + size[1]);
   const packed: PackedCrops = {
-    // Every byte is written below.
-    pixels: new Uint8Array(Buffer.allocUnsafeSlow(samples.reduce((sum, { window }) => sum + windowBytes(window), 0)).buffer),
+    pixels: pixelMemory(samples.reduce((sum, { window }) => sum + windowBytes(window), 0)), // every byte is written below
     windows: new Int32Array(8 * batch),
     tables: new Int32Array(tableLength * batch),
     joints: new Float32Array(2 * joints * batch),
@@ -67,6 +84,11 @@ export class CropBatch {
   readonly #windows: BufferRange;
   readonly #tables: BufferRange;
   #pixels: BufferRange;
+  /**
+   * On software drivers, what pixels are written to in turn, and copied from: Dawn writes straight into a buffer that the device is
+   * done with, but for a large write into one in use it makes and clears a buffer of its own.
+   */
+  #uploads: BufferRange[] = [];
   /** [batch, joints, 2] input px and [batch, joints]. */
   readonly joints: BufferRange;
   readonly visible: BufferRange;
@@ -79,20 +101,39 @@ export class CropBatch {
     const { batch, size, joints } = facts;
     this.#windows = gpu.persistent(32 * batch, "crop windows");
     this.#tables = gpu.persistent(8 * (size[0] + size[1]) * batch, "crop tables");
-    this.#pixels = gpu.persistent(Math.max(4, 6 * size[0] * size[1] * batch), "crop pixels");
+    this.#pixels = this.#pixelBuffers(Math.max(4, 6 * size[0] * size[1] * batch));
     this.joints = gpu.persistent(8 * joints * batch, "joints");
     this.visible = gpu.persistent(4 * joints * batch, "visible joints");
+  }
+
+  #pixelBuffers(bytes: number): BufferRange {
+    const gpu = this.#gpu;
+    this.#uploads = gpu.info.kind === "hardware" ? [] : [0, 1].map(() => gpu.persistent(bytes, "crop upload"));
+    return gpu.persistent(bytes, "crop pixels");
+  }
+
+  #writePixels(pixels: Uint8Array): void {
+    const gpu = this.#gpu;
+    const next = this.#uploads.shift();
+    if (!next) {
+      gpu.write(this.#pixels, pixels);
+      return;
+    }
+    const upload = { ...next, bytes: pixels.length };
+    gpu.write(upload, pixels);
+    gpu.copy(upload, this.#pixels);
+    this.#uploads.push(next);
   }
 
   /** Queues a batch for upload; outside of recordings. */
   write(packed: PackedCrops): void {
     const gpu = this.#gpu;
     if (packed.pixels.length > this.#pixels.bytes) {
-      gpu.free(this.#pixels);
-      this.#pixels = gpu.persistent(Math.ceil(packed.pixels.length * 1.25), "crop pixels");
+      for (const range of [this.#pixels, ...this.#uploads]) gpu.free(range);
+      this.#pixels = this.#pixelBuffers(Math.ceil(packed.pixels.length * GROWTH));
       this.generation++;
     }
-    gpu.write(this.#pixels, packed.pixels);
+    this.#writePixels(packed.pixels);
     gpu.write(this.#windows, packed.windows);
     gpu.write(this.#tables, packed.tables);
     gpu.write(this.joints, packed.joints);
@@ -101,7 +142,7 @@ export class CropBatch {
 
   /** Gives the buffers back. */
   free(): void {
-    for (const range of [this.#windows, this.#tables, this.#pixels, this.joints, this.visible]) this.#gpu.free(range);
+    for (const range of [this.#windows, this.#tables, this.#pixels, ...this.#uploads, this.joints, this.visible]) this.#gpu.free(range);
   }
 
   /** Encodes the normalised crops into [batch, h, w, 3]. */

@@ -167,6 +167,16 @@ export class Gpu {
     }
   }
 
+  /** Queues a copy on the device; ordered with the dispatches around it. Outside of recordings. */
+  copy(source: BufferRange, target: BufferRange): void {
+    const { label, buffer } = target.allocation;
+    if (!buffer) throw new Error(`copy to "${label}" after its release`);
+    if (source.bytes > target.bytes) throw new Error(`copy of ${source.bytes} bytes into "${label}" of ${target.bytes}`);
+    if (this.#commands.recorder) throw new Error(`copy to "${label}" inside a recorded step: copy before it`);
+    this.#commands.derived.written(target.allocation);
+    this.#commands.copy(source, { buffer: buffer.handle, offset: target.offset });
+  }
+
   /**
    * What `make` derives from `source` (repacked weights, say), made once and handed out again until something writes to the
    * allocation of `source`, the derived memory is released with its scope, or a recording begins or ends. `key` tells

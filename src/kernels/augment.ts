@@ -2,6 +2,9 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 
+/** Lanes that share out a row of a crop; on a software driver no more than a vector has: it keeps the state of every further one in memory of its own. */
+const [HARDWARE_LANES, SOFTWARE_LANES] = [64, 8];
+
 /** Size of a batch of images or heatmaps. */
 export interface ImageShape {
   batch: number;
@@ -48,6 +51,7 @@ export function cropNormalize(
   gpu.run(cropKernel, {
     buffers: { pixels: call.pixels, windows: call.windows, tables: call.tables, y: call.y },
     uniforms: { batch: call.batch, height, width },
+    spec: { WORKGROUP: gpu.info.kind === "hardware" ? HARDWARE_LANES : SOFTWARE_LANES },
     workgroups: [height, call.batch, 1],
   });
 }

@@ -1,6 +1,7 @@
 /** A training run from its configuration to its results table and figures. */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { recycleCrops } from "../augment/crop_batch.ts";
 import { renderConfig } from "../config/render.ts";
 import { runFolder } from "../config/run_folder.ts";
 import { isSupervised } from "../config/method_checks.ts";
@@ -103,6 +104,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       const { stepInEpoch } = progress;
       trainer.prepare(batch, learningRate);
       if (gridsDue(config, stepInEpoch)) await writeTrainingGrids(folder, { inspection: await trainer.inspect(), labelled: batch.labelled, stepInEpoch, config });
+      for (const crops of [batch.labelled, batch.unlabelled]) if (crops) recycleCrops(crops);
       const finished = await trainer.step((kernels, of) => log.status(`compiling: ${kernels} of ${of} kernels`));
       // One step may run while the next is prepared; more would only hold memory.
       await previous?.();

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { CropBatch, packCrops } from "../../src/augment/crop_batch.ts";
+import { CropBatch, packCrops, recycleCrops } from "../../src/augment/crop_batch.ts";
 import { cropWarp } from "../../src/data/crop_warp.ts";
 import { type CropSample, drawGeometry, prepareSample } from "../../src/data/sample.ts";
 import { warpAffine } from "../../src/kernels/augment.ts";
@@ -213,6 +213,32 @@ test("a batch that is not full leaves black crops, and a larger batch of pixels 
   batch.run(out.range);
   expect(batch.generation).toBe(1);
   expect(cropBytes(await out.toArray()).every((byte) => byte === 255)).toBe(true);
+  batch.free();
+});
+
+test("batches written one behind the other, without waiting and into memory of those before, stay what they are", async () => {
+  const size = [8, 8] as const;
+  const facts = { batch: 1, size, joints: 17, rgb: true };
+  const batch = new CropBatch(gpu, facts);
+  const grey = (level: number, side: number): CropSample => ({
+    ...blankSample, pixels: new Uint8Array(3 * side * side).fill(level), window: { x: 0, y: 0, width: side, height: side }, imageSize: [side, side], toInput: [1, 0, 0, 0, 1, 0],
+  });
+  const levels = [10, 20, 30, 40, 50];
+  const memory = new Set<ArrayBuffer>();
+  const crops = levels.map((level, i) => {
+    const packed = packCrops([grey(level, 10 - (i % 2))], facts);
+    memory.add(packed.pixels.buffer);
+    batch.write(packed);
+    recycleCrops(packed);
+    expect(packed.pixels).toHaveLength(0);
+    const out = emptyTensor(gpu, [1, 8, 8, 3]);
+    batch.run(out.range);
+    return out;
+  });
+  expect(memory.size).toBe(1);
+  for (const [i, crop] of crops.entries()) expect(new Set(cropBytes(await crop.toArray()))).toEqual(new Set([levels[i] as number]));
+  const [held, next] = [packCrops([grey(60, 8)], facts), packCrops([grey(70, 8)], facts)];
+  expect(next.pixels.buffer).not.toBe(held.pixels.buffer);
   batch.free();
 });
 

@@ -103,8 +103,8 @@ export async function writeOriginalCheckpoint(path: string, weights: RunWeights,
 }
 
 /**
- * Writes all_preds.npy (the first network's predictions: image px and score, NaN of a corrupt image that was passed over) and, where SAVE_RESULT asks for it, results/
- * person_keypoints_<set>_eval_{1,2,3}.json or pred.mat, head2_pred.mat, ensemble_pred.mat.
+ * Writes all_preds.npy (the first network's predictions: image px and score, NaN of a corrupt image that was passed over) and, where
+ * SAVE_RESULT asks for it, results/person_keypoints_<set>_eval_{1,2,3}.json or pred.mat, head2_pred.mat, ensemble_pred.mat.
  */
 export async function writeOriginalPredictions(folder: string, { evaluation, set, config }: { evaluation: Evaluation; set: Dataset; config: ResolvedConfig }): Promise<void> {
   const joints = config.MODEL.NUM_JOINTS;
@@ -113,8 +113,10 @@ export async function writeOriginalPredictions(folder: string, { evaluation, set
   predictions.forEach((person, n) => keypoints.set(person?.keypoints ?? [], n * joints * 3));
   await writeNpy(join(folder, "all_preds.npy"), { shape: [predictions.length, joints, 3], data: keypoints });
   if (!config.TEST.SAVE_RESULT) return;
+  // Lists of images alone are named image_info_<set>.
+  const title = basename(set.file, ".json").replace(/^image_info_/, "person_keypoints_");
   for (const [i, { name, scores }] of evaluation.scored.entries()) {
-    if (set.truth) await writeDatasetResults(join(folder, "results", `${basename(set.file, ".json")}_eval_${i + 1}.json`), set, scores.results);
+    if (set.truth) await writeDatasetResults(join(folder, "results", `${title}_eval_${i + 1}.json`), set, scores.results);
     else {
       const head = i === 0 ? "" : `${name.replace(/^net /, "head")}_`;
       await writePredMat(join(folder, `${head}pred.mat`), scores.predictions, { joints: set.joints.jointNames.length, columns: 3 });

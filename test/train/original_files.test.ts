@@ -10,7 +10,7 @@ import { openSafetensors, type StoredTensor } from "../../src/interop/safetensor
 import { openTorch, stateDict } from "../../src/interop/torch.ts";
 import type { TorchTensor } from "../../src/interop/torch_graph.ts";
 import { buildModel } from "../../src/models/build.ts";
-import { MPII16 } from "../../src/pose/joint_sets.ts";
+import { COCO_JOINTS, MPII16 } from "../../src/pose/joint_sets.ts";
 import { writeOriginalPredictions } from "../../src/train/original_files.ts";
 import { readEvents } from "../support/event_files.ts";
 import { readJson, TinyProject } from "../support/tiny_run.ts";
@@ -120,6 +120,15 @@ test("where scores are by PCK there are MAT files, and SAVE_RESULT leaves out al
   expect([data[0], data[1]]).toEqual([101, 149]); // 1-based, column-major
   await writeOriginalPredictions(at("none"), { evaluation, set, config: { ...config, TEST: { ...config.TEST, SAVE_RESULT: false } } });
   expect(readdirSync(at("none"))).toEqual(["all_preds.npy"]);
+});
+
+test("results of a set that lists images alone are named as those of others", async () => {
+  const at = join(project.folder, "dev");
+  const { config } = parseConfig("", { path: "a.yaml" });
+  const scored = ["net 1", "net 2", "ensemble"].map((name) => ({ name, scores: { rows: [], primary: 0, primaryName: "AP", results: [], predictions: new Float64Array() }, predictions: [] }));
+  const set: Dataset = { name: "coco", joints: COCO_JOINTS, file: "coco/annotations/image_info_test-dev2017.json", records: [], truth: { images: [], annotations: [] } };
+  await writeOriginalPredictions(at, { evaluation: { scored, rows: [], primary: 0, primaryName: "AP" }, set, config });
+  expect(readdirSync(join(at, "results")).toSorted()).toEqual([1, 2, 3].map((i) => `person_keypoints_test-dev2017_eval_${i}.json`));
 });
 
 test("TensorBoard's file has every step, the scores and the figures", () => {

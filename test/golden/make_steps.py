@@ -21,8 +21,8 @@ SEED, STEPS, BATCH, SIDE, JOINTS, SIGMA = 21, 10, 4, 64, 17, 1
 # Streams of src/random.ts, and of the test's own data.
 VIEW_GEOMETRY, LABELLED, UNLABELLED = 5, 700, 701
 M32 = 0xFFFFFFFF
-# How far part_gates may move a bias.
-REACH = 0.02
+# How far part_gates may move a bias; maxima that are too near, and patches that count as the same.
+REACH, NEAR, SAME = 0.02, 1e-4, 1e-6
 
 
 def pcg4d(x, y, z, w):
@@ -146,21 +146,56 @@ def train(networks, warped, learning_rate):
 
 
 def departure(single, double):
-    """How far f32 is from f64: the largest relative difference of a loss, and of a gradient's element by the largest of its tensor."""
+    """How far f32 is from f64: the largest relative difference of a loss, and of a gradient's or a statistic's element by the largest of its tensor."""
     losses = max(abs(a / b - 1) for a, b in zip(single["losses"].flatten().tolist(), double["losses"].flatten().tolist()) if b > 0)
-    gradients = max((((single[key] - value).abs().max() / value.abs().max()).item() for key, value in double.items() if key.startswith("grad.")), default=0.0)
-    return [losses, gradients]
+    largest = lambda kind: max((((single[key] - value).abs().max() / value.abs().max()).item() for key, value in double.items() if key.startswith(kind)), default=0.0)  # noqa: E731
+    return [losses, largest("grad."), largest("after.")]
+
+
+def first_images():
+    """What the first step's passes see, a batch each."""
+    labelled, _, _, unlabelled = batch_of(0)
+    return [labelled, golden.warp(unlabelled, thetas(0)), unlabelled]
+
+
+def windows(maps, outside):
+    """The windows of the max pool: [n, c, 9, windows]."""
+    return F.unfold(F.pad(maps, (1, 1, 1, 1), value=outside), 3, stride=2).unflatten(1, (maps.shape[1], 9))
+
+
+def part_maxima(network, generator):
+    """Draws kernels of the first convolution anew until no window of the max pool has two maxima within NEAR, of different patches.
+
+    A gradient passes to the one or the other by rounding; one window is 3 % of a kernel's gradient.
+    """
+    weight, bn = network.conv1.weight.data, network.bn1
+    torn = list(range(len(weight)))
+    while torn:
+        again = set()
+        for x in first_images():
+            patches = F.unfold(x, 7, stride=2, padding=3).transpose(1, 2)
+            maps = F.conv2d(x.double(), weight[torn].double(), stride=2, padding=3)
+            with torch.no_grad():
+                maps = F.batch_norm(maps, None, None, bn.weight[torn].double(), bn.bias[torn].double(), training=True)
+            values, where = windows(maps, -math.inf), windows(torch.arange(patches.shape[1]).reshape(1, 1, *maps.shape[2:]).double(), -1.0).long()[0, 0]
+            most, at = values.max(2)
+            n, c, k, window = ((values > most[:, :, None] - NEAR) & (most[:, :, None] > -REACH)).nonzero().T
+            apart = (patches[n, where[k, window]] - patches[n, where[at[n, c, window], window]]).abs().amax(1)
+            again |= {torn[i] for i in c[apart > SAME].tolist()}
+        torn = sorted(again)
+        for c in torn:
+            weight[c] = torch.randn(weight[c].shape, generator=generator) * (1.4 / weight[c].numel()) ** 0.5
+        print(len(torn), "kernels drawn again", flush=True)
 
 
 def part_gates(network):
-    """Moves the biases before relus, by 0.02 at most, to where the first step's inputs leave the widest gap around 0.
+    """Moves the biases before relus, by REACH at most, to where the first step's inputs leave the widest gap around 0.
 
-    A network of the published width has two million of them, so one or two lie within f32's error of 0 and open or close a gate by
-    rounding; in the last stage, of 2x2 maps, one gate is 1 % of a gradient.
+    A network of the published width has millions of them, so some lie within f32's error of 0 and open or close a gate by rounding;
+    in the last stage, of 2x2 maps, one gate is 1 % of a gradient.
     """
     exact = copy.deepcopy(network).double().train()
-    norms = [m for name, m in exact.named_modules() if isinstance(m, torch.nn.BatchNorm2d) and "downsample" not in name]
-    places = iter(norms)
+    norms = iter([m for name, m in exact.named_modules() if isinstance(m, torch.nn.BatchNorm2d) and "downsample" not in name])
     relu, batch_norm, margins = F.relu, F.batch_norm, []
 
     def parted(x, inplace=False):
@@ -169,21 +204,21 @@ def part_gates(network):
         values = torch.cat([-edges, values, edges], 1).sort(1).values
         width, at = values.diff(dim=1).max(1, keepdim=True)
         centre = (values.gather(1, at) + width / 2).flatten()
-        next(places).bias -= centre
+        next(norms).bias -= centre
         margins.append(width.min().item() / 2)
         return relu(x - centre[:, None, None])
 
-    labelled, _, _, unlabelled = batch_of(0)
-    # Both passes with gradient at once, each with statistics of its own.
-    F.relu, F.batch_norm = parted, lambda x, *rest: torch.cat([batch_norm(half, *rest) for half in x.chunk(2)])
+    # All passes at once, each with statistics of its own.
+    images = first_images()
+    F.relu, F.batch_norm = parted, lambda x, *rest: torch.cat([batch_norm(part, *rest) for part in x.chunk(len(images))])
     try:
         with torch.no_grad():
-            exact(torch.cat([labelled, golden.warp(unlabelled, thetas(0))]).double())
+            exact(torch.cat(images).double())
     finally:
         F.relu, F.batch_norm = relu, batch_norm
-    for (_, own), (_, from_exact) in zip(network.named_parameters(), exact.named_parameters()):
+    for own, from_exact in zip(network.parameters(), exact.parameters()):
         own.data.copy_(from_exact.data)
-    print(f"inputs of relus are {min(margins):.1e} and more from 0")
+    print(f"inputs of relus are {min(margins):.1e} and more from 0", flush=True)
 
 
 def main(full):
@@ -196,6 +231,7 @@ def main(full):
             if b.is_floating_point():
                 b.fill_(1.0 if key.endswith("var") else 0.0)
         if full:
+            part_maxima(own, generator)
             part_gates(own)
     # As PoseDual names its tensors.
     state = {f"resnet{n or ''}.{key.replace('final_layer.', 'final_layer_1.')}": value for n, own in ((0, pair[0]), (2, pair[1])) for key, value in own.state_dict().items()}
@@ -211,7 +247,7 @@ def main(full):
                 runs.append(train(pair[:count], warped, learning_rate))
             tensors |= {f"{name}.{key}": value for key, value in runs[0].items()}
             tensors[f"{name}.departure"] = torch.tensor(departure(*runs))
-            print(name, runs[0]["losses"].tolist(), "f32 from f64: losses %.1e, gradients %.1e" % tuple(departure(*runs)), flush=True)
+            print(name, runs[0]["losses"].tolist(), "f32 from f64: losses %.1e, gradients %.1e, statistics %.1e" % tuple(departure(*runs)), flush=True)
     golden.save(os.path.join(folder, "steps"), tensors)
 
 

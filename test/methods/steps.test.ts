@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import { packCrops } from "../../src/augment/crop_batch.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import type { CropSample } from "../../src/data/sample.ts";
@@ -57,7 +57,7 @@ interface Files {
   weights: string;
   width: number;
   learningRate: number;
-  /** Of the losses; gradients and statistics are held to 1e-3. */
+  /** Of the losses. */
   tolerance: ToleranceName;
 }
 
@@ -69,7 +69,8 @@ function apart(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
 
 /**
  * Ten replayed steps as a configuration says, from PyTorch's weights; every loss, the first step's gradients and the running statistics are
- * compared. Returns the largest relative difference of a loss and of a gradient, as the golden file's departures of f32 from f64.
+ * compared. Running statistics of the last stage see 16 values a step at the published width, so PyTorch's f32 and f64 differ by more than 1e-3
+ * there: then twice that is allowed. Says how far ours are from PyTorch's f32, and that from its f64.
  */
 async function tenSteps({ golden, weights, width, learningRate, tolerance }: Files, method: "pose_cons" | "pose_dual", warped: boolean) {
   const name = `${method}${warped ? ".warped" : ""}`;
@@ -97,7 +98,8 @@ async function tenSteps({ golden, weights, width, learningRate, tolerance }: Fil
   });
   const expected = golden.floats(`${name}.losses`);
   const batch = (stream: number, step: number) => packCrops(Array.from({ length: BATCH }, (_, n) => sample(stream, step, n)), crop);
-  const worst = { loss: 0, gradient: 0 };
+  const worst = { loss: 0, gradient: 0, statistic: 0 };
+  const [ownLoss = 0, ownGradient = 0, ownStatistic = 0] = golden.floats(`${name}.departure`);
   for (let step = 0; step < STEPS; step++) {
     const place = { epoch: 0, stepInEpoch: step, step };
     training.prepare({ labelled: batch(STREAMS.labelled, step), unlabelled: batch(STREAMS.unlabelled, step) }, place);
@@ -124,12 +126,15 @@ async function tenSteps({ golden, weights, width, learningRate, tolerance }: Fil
   for (const [n, { prefix }] of model.networks.entries()) {
     for (const statistic of ["bn1.running_mean", "bn1.running_var", "layer4.1.bn2.running_mean", "layer4.1.bn2.running_var"]) {
       const tensor = dict.get(prefix + statistic);
-      if (tensor) expectClose(toFloat32(tensor, statistic), golden.floats(`${name}.after.${n}.${statistic}`), "torchGradient", `${name} ${prefix}${statistic}`);
+      if (!tensor) throw new Error(`no ${prefix}${statistic}`);
+      worst.statistic = Math.max(worst.statistic, apart(toFloat32(tensor, statistic), golden.floats(`${name}.after.${n}.${statistic}`)));
     }
   }
+  expect(worst.statistic, `${name}: running statistics`).toBeLessThan(Math.max(1e-3, 2 * ownStatistic));
   runner.dispose();
   for (const range of [store.parameterArena, store.gradientArena, ...Object.values(adam.state)]) gpu.free(range);
-  return worst;
+  const shown = (own: number, other: number) => `${own.toExponential(1)} (${other.toExponential(1)})`;
+  return `losses ${shown(worst.loss, ownLoss)}, gradients ${shown(worst.gradient, ownGradient)}, statistics ${shown(worst.statistic, ownStatistic)}`;
 }
 
 const CASES = [["pose_cons", false], ["pose_cons", true], ["pose_dual", false], ["pose_dual", true]] as const;
@@ -144,10 +149,7 @@ for (const [method, warped] of CASES) {
 const full = fileURLToPath(new URL("../golden/full/steps_pair.pth", import.meta.url));
 for (const [method, warped] of CASES) {
   test.skipIf(!process.env["LIMBER_SLOW"] || !existsSync(full))(`slow: ${title(method, warped)} at the published width, after python3 test/golden/make_steps.py full`, async () => {
-    const golden = await Golden.open("full/steps");
-    const worst = await tenSteps({ golden, weights: full, width: 64, learningRate: 1e-5, tolerance: "torchFullSteps" }, method, warped);
-    const [loss = 0, gradient = 0] = golden.floats(`${method}${warped ? ".warped" : ""}.departure`);
-    const shown = (value: number) => value.toExponential(1);
-    console.log(`${title(method, warped)}: losses ${shown(worst.loss)} from PyTorch's, gradients ${shown(worst.gradient)}; its own f32 from f64 ${shown(loss)} and ${shown(gradient)}`);
+    const files = { golden: await Golden.open("full/steps"), weights: full, width: 64, learningRate: 1e-5, tolerance: "torchFullSteps" } as const;
+    console.log(`${title(method, warped)}, from PyTorch's f32 (which is from its f64): ${await tenSteps(files, method, warped)}`);
   }, 600_000);
 }

@@ -60,7 +60,8 @@ ${Array.from({ length: branches }, (_, i) => `      - ${width * 2 ** i}`).join("
   return `    TARGET_TYPE: gaussian
     HEATMAP_SIZE: ${size}
     SIGMA: 3
-    PRETRAINED_LAYERS: ['*']
+    PRETRAINED_LAYERS:
+${["conv1", "bn1", "conv2", "bn2", "layer1", "transition1", "stage2", "transition2", "stage3", "transition3", "stage4"].map((layer) => `    - '${layer}'`).join("\n")}
     STEM_INPLANES: 64
     FINAL_CONV_KERNEL: 1
 ${stage(2, 1)}${stage(3, 4)}${stage(4, 3)}`;
@@ -107,7 +108,7 @@ DATASET:
   TEST_DATASET: ${mpii ? "mpii" : "coco"}
   ROOT: 'data/'
   TRAIN_SET: train
-${row.dataset?.includes("TEST_SET") ? "" : `  TEST_SET: ${mpii ? "valid" : "val"}\n`}${wild ? "  TRAIN_UNSUP_SET: unlabeled2017\n" : ""}${typeof row.data === "number" ? `  TRAIN_LEN: ${row.data}\n` : ""}${row.dataset ?? "  DATA_FORMAT: jpg\n"}  FLIP: True
+${row.dataset?.includes("TEST_SET") ? "" : `  TEST_SET: ${mpii ? "valid" : "validation"}\n`}${wild ? "  TRAIN_UNSUP_SET: unlabeled2017\n" : ""}${typeof row.data === "number" ? `  TRAIN_LEN: ${row.data}\n` : ""}${row.dataset ?? "  DATA_FORMAT: jpg\n"}  FLIP: True
   ROT_FACTOR: 30
   SCALE_FACTOR: 0.25
 MODEL:

@@ -96,13 +96,22 @@ export async function readAicPckTruth(file: string): Promise<PckTruth> {
     if (!array || array.shape.join() !== shape.join()) throw bad(name, `expected an array [${shape.join(", ")}], found ${array ? `[${array.shape.join(", ")}]` : "none"}`);
     return Float64Array.from(array.data as ArrayLike<number | bigint | string>, Number);
   };
+  /** Numbers of which only those that count must be finite. */
+  const places = (name: string, shape: readonly number[], counts: (i: number) => boolean) => {
+    const values = numbers(name, shape);
+    const wrong = values.findIndex((value, i) => !Number.isFinite(value) && counts(i));
+    if (wrong >= 0) throw bad(name, `person ${Math.floor((wrong * count) / values.length)}: ${values[wrong]} is no position`);
+    return values;
+  };
   const flags = (name: string) => Uint8Array.from(numbers(name, [count, names.length]), (value) => (value === 0 ? 0 : 1));
+  const [missing, labelled] = [flags("jnt_missing"), flags("jnt_labeled")];
+  const hasHead = (n: number) => [names.length - 2, names.length - 1].every((joint) => labelled[n * names.length + joint] === 1);
   return {
     jointNames: names,
     count,
-    missing: flags("jnt_missing"),
-    labelled: flags("jnt_labeled"),
-    positions: numbers("pos_gt_src", [count, names.length, 2]),
-    boxes: numbers("headboxes_src", [count, 2, 2]),
+    missing,
+    labelled,
+    positions: places("pos_gt_src", [count, names.length, 2], (i) => missing[i >> 1] === 0),
+    boxes: places("headboxes_src", [count, 2, 2], (i) => hasHead(i >> 2)),
   };
 }

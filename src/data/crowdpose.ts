@@ -1,6 +1,7 @@
 /** Reader of CrowdPose: COCO's form with 14 joints, no areas, a crowd index per image, and sizes that may be swapped. */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
+import { DataError } from "../error.ts";
 import { CROWDPOSE14 } from "../pose/joint_sets.ts";
 import type { Size } from "../pose/types.ts";
 import { type CocoPlace, cocoGroundTruth, readCocoGroundTruth } from "./coco.ts";
@@ -32,15 +33,21 @@ export function crowdPoseGroundTruth(parsed: unknown, file: string): CocoGroundT
   return cocoGroundTruth(parsed, file, OPTIONS);
 }
 
+/** A header that cannot be read is the loader's to report: it knows whether corrupt images are passed over. */
+function unreadable(error: unknown): undefined {
+  if (error instanceof DataError && error.code === "data/image-corrupt") return undefined;
+  throw error;
+}
+
 /**
  * The same ground truth with width and height exchanged where the image file shows that the annotations swapped them: boxes
  * clipped to swapped sizes lose their persons (CrowdPose issue 17). Other differences are left for the loader to report.
- * Images that are not there keep their sizes.
+ * Images that are not there, or cannot be read, keep their sizes.
  */
 export async function unswapSizes(truth: CocoGroundTruth, images: string, sizeOf: (path: string) => Promise<Size | undefined> = readImageSize): Promise<CocoGroundTruth> {
   const fixed: CocoImage[] = [];
   for (const image of truth.images) {
-    const size = image.width === image.height ? undefined : await sizeOf(join(images, basename(image.fileName)));
+    const size = image.width === image.height ? undefined : await sizeOf(join(images, basename(image.fileName))).catch(unreadable);
     const swapped = size && size[0] === image.height && size[1] === image.width;
     fixed.push(swapped ? { ...image, width: size[0], height: size[1] } : image);
   }

@@ -156,23 +156,28 @@ export async function readPckTruth(file: string): Promise<PckTruth> {
   const source = matNumbers(variables, { file, name: "pos_gt_src", shape: [joints, 2, -1] });
   const count = source.shape[2] as number;
   const lacking = matNumbers(variables, { file, name: "jnt_missing", shape: [joints, count] });
-  const corners = matNumbers(variables, { file, name: variables.has("torso_boxes_src") ? "torso_boxes_src" : "headboxes_src", shape: [2, 2, count] });
+  const cornersName = variables.has("torso_boxes_src") ? "torso_boxes_src" : "headboxes_src";
+  const corners = matNumbers(variables, { file, name: cornersName, shape: [2, 2, count] });
   const missing = new Uint8Array(count * joints);
   const positions = new Float64Array(2 * count * joints);
   const boxes = new Float64Array(4 * count);
+  const bad = (message: string) => new DataError({ code: "data/mpii-item", where: file, message, fix: "copy or download the file again" });
   for (let n = 0; n < count; n++) {
     for (let j = 0; j < joints; j++) {
       missing[n * joints + j] = lacking.data[j + joints * n] === 0 ? 0 : 1;
       for (let k = 0; k < 2; k++) {
         const value = source.data[j + joints * (k + 2 * n)] as number;
-        if (!Number.isFinite(value) && missing[n * joints + j] === 0) {
-          throw new DataError({ code: "data/mpii-item", where: file, message: `pos_gt_src: person ${n}, joint ${jointNames[j]}: ${value} is no position`, fix: "copy or download the file again" });
-        }
+        if (!Number.isFinite(value) && missing[n * joints + j] === 0) throw bad(`pos_gt_src: person ${n}, joint ${jointNames[j]}: ${value} is no position`);
         positions[2 * (n * joints + j) + k] = value;
       }
     }
     for (let corner = 0; corner < 2; corner++) {
-      for (let k = 0; k < 2; k++) boxes[4 * n + 2 * corner + k] = corners.data[corner + 2 * (k + 2 * n)] as number;
+      for (let k = 0; k < 2; k++) {
+        const value = corners.data[corner + 2 * (k + 2 * n)] as number;
+        // Whoever has no joint needs no length.
+        if (!Number.isFinite(value) && missing.subarray(n * joints, (n + 1) * joints).includes(0)) throw bad(`${cornersName}: person ${n}: ${value} is no corner of a box`);
+        boxes[4 * n + 2 * corner + k] = value;
+      }
     }
   }
   return { jointNames, count, missing, positions, boxes };

@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import type { Dataset } from "../data/datasets.ts";
 import { readAicPckTruth } from "../data/aic.ts";
-import { readPckTruth } from "../data/mpii.ts";
+import { type PckTruth, readPckTruth } from "../data/mpii.ts";
+import { DataError } from "../error.ts";
 import { PIXEL_STD } from "../pose/box.ts";
 import { CROWDPOSE_NMS_SIGMAS, gatherJoints } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
@@ -40,6 +41,17 @@ export interface DatasetScoreOptions {
 /** Lengths below a pixel would make every distance too far: torsos and heads seen from above or below. */
 const [SHORTEST_TORSO_PX, SHORTEST_HEAD_PX] = [1, 1];
 
+/** Refuses a ground truth of other persons than the annotations, naming both files. */
+function checkCount(truth: PckTruth, { file, records, pckFile }: Dataset): PckTruth {
+  if (truth.count === records.length) return truth;
+  throw new DataError({
+    code: "eval/pck-count",
+    where: pckFile ?? file,
+    message: `ground truth of ${truth.count} persons; ${file} gives ${records.length}`,
+    fix: "both files must be of the same set",
+  });
+}
+
 const UNSCORED = { rows: [] as [string, number][], primary: 0, primaryName: "score" };
 
 function jointRows(names: readonly string[], scores: PckScores, mean: string): [string, number][] {
@@ -65,7 +77,7 @@ export async function scoreDataset(dataset: Dataset, predicted: readonly (Predic
     const scores = { keypoints: evaluateKeypoints(truth, results, { sigmas: joints.sigmas }), results, predictions };
     // PCK compares person by person: detected boxes have no such order.
     if (records.some(({ detected }) => detected)) return { rows: [["AP", score]], primary: score, primaryName: "AP", ...scores };
-    const own = pckFile && existsSync(pckFile) ? await readAicPckTruth(pckFile) : pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] });
+    const own = pckFile && existsSync(pckFile) ? checkCount(await readAicPckTruth(pckFile), dataset) : pckTruthOf(records, { network, joints, segment: ["head_top", "neck"] });
     const pckScores = scoreAicPck(own, predictions);
     return { rows: [...pckRows(own, pckScores, { neck: true }), ["AP", score]], primary: pckScores.mean, primaryName: "Mean", pck: pckScores, ...scores };
   }
@@ -95,7 +107,7 @@ export async function scoreDataset(dataset: Dataset, predicted: readonly (Predic
     const scores = scorePck(own, predictions, { lengths: boxDiagonals(own).map((length) => Math.max(length, SHORTEST_HEAD_PX)), masked: MPII_MASKED });
     return { rows: jointRows(joints.jointNames, scores, "PCK@0.5 of the head"), primary: scores.mean, primaryName: "PCK@0.5 of the head", pck: scores, results: [], predictions };
   }
-  const own = await readPckTruth(pckFile ?? "");
+  const own = checkCount(await readPckTruth(pckFile ?? ""), dataset);
   const oneBased = predictions.map((value, i) => (i % 3 === 2 ? value : value + 1));
   const scores = name === "mpii" ? scoreMpii(own, oneBased) : scoreLsp(own, oneBased);
   return { rows: pckRows(own, scores), primary: scores.mean, primaryName: "Mean", pck: scores, results: [], predictions };

@@ -36,6 +36,19 @@ test("AI Challenger's ground truth of the scores: heads of unlabelled joints are
   expect(row(AIC14.jointNames)).toEqual(row(truth.jointNames));
 });
 
+test("a NaN that counts is named by array and person; a head that is not labelled may have one", async () => {
+  const path = join(folder, "nan.npy");
+  // Where NumPy has put 3 (the second joint's y), 6 (the first head's end) and 3 (the second's, which is not labelled).
+  for (const [value, offset, text] of [[3, 1121, "pos_gt_src: person 0: NaN"], [6, 1621, "headboxes_src: person 0: NaN"], [3, 1653, undefined]] as const) {
+    const bytes = readFileSync(TRUTH);
+    expect(bytes.readDoubleLE(offset)).toBe(value);
+    bytes.writeDoubleLE(Number.NaN, offset);
+    writeFileSync(path, bytes);
+    if (text === undefined) expect((await readAicPckTruth(path)).count).toBe(2);
+    else await expect(readAicPckTruth(path)).rejects.toMatchObject({ where: path, message: expect.stringContaining(text) });
+  }
+});
+
 test("what is no such file, or names something to be called, is refused by name", async () => {
   const bytes = readFileSync(TRUTH);
   const text = bytes.toString("latin1");

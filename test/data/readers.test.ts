@@ -101,6 +101,10 @@ test("CrowdPose: areas are 0.53 of the box, and sizes swapped in the file are th
   expect(personRecords(fixed, facts)).toHaveLength(2);
   const other = await unswapSizes(truth, "i", async () => [300, 100]);
   expect(other.images[0]?.width).toBe(100);
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, "7.jpg"), "no image"); // the loader stops for it, or passes over it
+    expect((await unswapSizes(truth, folder)).images).toEqual([...truth.images]);
+  });
 });
 
 test("LSP Extended: the box is the extent of the visible joints; positions and flags come from the 14 x 3 x n array", async () => {

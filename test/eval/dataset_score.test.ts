@@ -89,7 +89,7 @@ test("every data set by name: ground truth as prediction is perfect, far off is 
       await expect(readDataset("lspet", { root, set, skeleton: LSP14, inputSize })).rejects.toThrow(`the set "${set}" names images that are not there; there are 1 to 1`);
     }
     // The truth has two persons: one record less is a mistake, not a score.
-    await expect(score("mpii", { root, set: "val", skeleton: MPII16, inputSize, limit: 1 })).rejects.toThrow("48 numbers predicted for 2 persons");
+    await expect(score("mpii", { root, set: "val", skeleton: MPII16, inputSize, limit: 1 })).rejects.toThrow(`ground truth of 2 persons; ${join(root, "mpii/annot/validation.json")} gives 1`);
     await expect(readDataset("crowdpose", { root, set: "val", skeleton: UNION24, inputSize })).rejects.toThrow("no places among the 24");
   });
 });

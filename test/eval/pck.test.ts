@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readMat } from "../../src/data/mat.ts";
@@ -33,6 +33,24 @@ test("gt_valid.mat as SciPy writes it: joints, positions, missing joints and hea
   expect([...truth.missing].flatMap((flag, i) => (flag ? [i] : []))).toEqual([16]);
   expect([...truth.boxes]).toEqual([100, 100, 130, 140, 100, 100, 130, 140]);
   expect([...boxDiagonals(truth)]).toEqual([50, 50]);
+});
+
+test("a NaN in ground truth is named by variable and person", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "limber-test-"));
+  const file = join(folder, "gt_valid.mat");
+  try {
+    const good = await readFile(TRUTH);
+    // Where SciPy has put 130 (a corner of the second head) and 102 (the first ankle's y).
+    for (const [value, offset, text] of [[130, 2128, "headboxes_src: person 1: NaN"], [102, 1624, "pos_gt_src: person 0, joint rank: NaN"]] as const) {
+      const bytes = Buffer.from(good);
+      expect(bytes.readDoubleLE(offset)).toBe(value);
+      bytes.writeDoubleLE(Number.NaN, offset);
+      await writeFile(file, bytes);
+      await expect(readPckTruth(file)).rejects.toMatchObject({ where: file, message: expect.stringContaining(text) });
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test("the worked example of PCKh, the mean at 0.10 and what the tables call 0.1", async () => {

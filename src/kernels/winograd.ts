@@ -64,7 +64,7 @@ const weightGradientKernel = defineKernel({
   name: "winograd/weight_gradient",
   fragments: ["winograd/weight_gradient.wgsl", "winograd/maps.wgsl", "lib/grid.wgsl"],
   buffers: { u: "read", dw: "read_write" },
-  uniforms: { from_c: "u32", to_c: "u32", slices: "u32", slice_stride: "u32", tap: "u32", step_h: "u32", step_w: "u32" },
+  uniforms: { pairs: "u32", slices: "u32", slice_stride: "u32", tap: "u32", step_h: "u32", step_w: "u32" },
 });
 
 /** Channels that one invocation of winograd/weight walks: a line of a cache. */
@@ -223,6 +223,7 @@ export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, 
   const { tilesH, tilesW } = tilesOf(shape);
   const phases = phasesOf(shape);
   const chunk = imagesPerChunk({ ...shape, stride: 1 }); // a phase at a time
+  const pair = swapped ? { rows: toC, columns: fromC } : { rows: fromC, columns: toC };
   const pairs = fromC * toC;
   const sliceStride = Math.ceil((POSITIONS * pairs) / SLICE_ALIGNMENT) * SLICE_ALIGNMENT;
   const slices = Math.ceil(batch / chunk);
@@ -237,10 +238,9 @@ export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, 
       held = slice;
       transformInput(gpu, { ...piece, x, v, phases: [phase] });
       matmul(gpu, {
-        a: v,
-        b: g,
+        ...(swapped ? { a: g, b: v } : { a: v, b: g }),
         c: { ...u, offset: u.offset + 4 * slice * sliceStride, bytes: 4 * POSITIONS * pairs },
-        product: { rows: fromC, columns: toC, depth: piece.images * tilesH * tilesW, batch: POSITIONS, transposeA: true, transposeB: false, sharedA: false, sharedB: false, summed: false },
+        product: { ...pair, depth: piece.images * tilesH * tilesW, batch: POSITIONS, transposeA: true, transposeB: false, sharedA: false, sharedB: false, summed: false },
         flops: (flops * piece.images) / batch / phases.length,
         half,
         force,
@@ -248,8 +248,8 @@ export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, 
     }
     gpu.run(weightGradientKernel, {
       buffers: { u, dw: gradW },
-      uniforms: { from_c: fromC, to_c: toC, slices, slice_stride: sliceStride, ...tapUniforms(shape, phase) },
-      spec: { SIDE: taps, SWAPPED: swapped },
+      uniforms: { pairs, slices, slice_stride: sliceStride, ...tapUniforms(shape, phase) },
+      spec: { SIDE: taps },
       workgroups: linearGrid(pairs, 64),
     });
   }

@@ -5,6 +5,7 @@
 import { JSCallback, type Pointer, ptr } from "bun:ffi";
 import { GpuError } from "../error.ts";
 import { type AdapterChoice, driverCandidates, parseAdapterChoice, quietly } from "./driver.ts";
+import { findSubgroupMatrix, SUBGROUP_MATRIX } from "./subgroup_matrix.ts";
 
 /** fast: no validation, no bounds checks. checked: Dawn's defaults, for tests and for finding a wrong call. */
 export type DeviceMode = "fast" | "checked";
@@ -24,6 +25,7 @@ export interface AdapterInfo {
 export interface NativeDevice {
   readonly device: GPUDevice;
   readonly info: AdapterInfo;
+  /** Optional features that the device has: those of WebGPU by their names, and SUBGROUP_MATRIX. */
   readonly features: ReadonlySet<string>;
   readonly mode: DeviceMode;
   readonly toggles: Toggles;
@@ -184,7 +186,12 @@ export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?
   const toggles = togglesFor(mode);
   const chain = packToggles(toggles);
   const { adapter, instance, kind } = await findAdapter(choice, chain);
-  const features = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+  const plain = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
+  const validating = packToggles(togglesFor("checked"));
+  const matrices = await findSubgroupMatrix(adapter.features, {
+    requestAdapter: () => instance.gpu.requestAdapter({ powerPreference: "high-performance", nextInChain: validating } as GPURequestAdapterOptions),
+    nextInChain: validating,
+  });
   const requiredLimits: Record<string, number> = {};
   for (const name of LIMITS) {
     const value: unknown = Reflect.get(adapter.limits, name);
@@ -193,7 +200,7 @@ export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?
   const { vendor, architecture, device: deviceName, description } = adapter.info;
   const smallest: unknown = Reflect.get(adapter.info, "subgroupMinSize");
   const largest: unknown = Reflect.get(adapter.info, "subgroupMaxSize");
-  const descriptor = { requiredFeatures: features, requiredLimits, nextInChain: chain } as GPUDeviceDescriptor;
+  const descriptor = { requiredFeatures: matrices ? [...plain, matrices] : plain, requiredLimits, nextInChain: chain } as GPUDeviceDescriptor;
   const device = await adapter.requestDevice(descriptor);
 
   const done = new JSCallback(() => undefined, { args: ["u32", "ptr", "ptr"], returns: "void" });
@@ -207,7 +214,7 @@ export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?
     device,
     mode,
     toggles,
-    features: new Set(features),
+    features: new Set(matrices ? [...plain, SUBGROUP_MATRIX] : plain),
     info: {
       vendor,
       architecture,

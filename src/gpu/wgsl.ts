@@ -82,8 +82,11 @@ export function link(fragments: readonly string[], options: { spec?: Spec; eleme
   const body = applySpec(fragments.map(readFragment).join("\n"), options.spec ?? {});
   const enables: string[] = [];
   const aliases = [...new Set(body.match(/\bElem[A-Z]?\b/g) ?? [])].map((name) => `alias ${name} = ${elements[name] ?? "f32"};\n`);
-  if (aliases.some((alias) => alias.endsWith("f16;\n"))) enables.push("enable f16;");
+  const matrices = /\bsubgroup_matrix_/.test(body);
+  if (matrices || aliases.some((alias) => alias.endsWith("f16;\n"))) enables.push("enable f16;");
   if (/\bsubgroup[A-Z]\w*\s*\(|builtin\(subgroup_/.test(body)) enables.push("enable subgroups;");
+  // Dawn asks for places that are alike in a whole workgroup; alike in a subgroup is what the hardware needs.
+  if (matrices) enables.push("enable chromium_experimental_subgroup_matrix;", "diagnostic(off, chromium.subgroup_matrix_uniformity);");
   return `${enables.join("\n")}${enables.length > 0 ? "\n" : ""}${aliases.join("")}${body}`;
 }
 

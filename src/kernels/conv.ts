@@ -6,7 +6,7 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import { fill } from "./elementwise.ts";
-import { adapterClass, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
+import { adapterClass, padColumns, perCore, rowSlices, storeHalf, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 import { matmul } from "./matmul.ts";
 import { winograd, winogradGradWeight } from "./winograd.ts";
@@ -73,9 +73,9 @@ const UNIFORMS = {
 
 const SHARED = ["gemm/params.wgsl", "lib/scalar.wgsl", "gemm/b_rows.wgsl"];
 
-function pixelFragments(core: string, phase: ConvPhase): string[] {
+function pixelFragments(core: readonly string[], phase: ConvPhase): string[] {
   const phases = phase === "conv" ? ["gemm/phase_conv.wgsl"] : ["gemm/phase_transposed.wgsl", "gemm/taps.wgsl"];
-  return [core, ...SHARED, ...phases, "gemm/a_patch.wgsl", "gemm/c_pixels.wgsl"];
+  return [...core, ...SHARED, ...phases, "gemm/a_patch.wgsl", "gemm/c_pixels.wgsl"];
 }
 
 function plainKernel(phase: ConvPhase) {
@@ -107,7 +107,7 @@ const biasKernels = { conv: biasKernel("conv"), transposed: biasKernel("transpos
 const weightKernel = perCore((core) =>
   defineKernel({
     name: "gemm/weight",
-    fragments: [core, ...SHARED, "gemm/phase_weight.wgsl", "gemm/a_patch_transposed.wgsl", "gemm/c_weight.wgsl"],
+    fragments: [...core, ...SHARED, "gemm/phase_weight.wgsl", "gemm/a_patch_transposed.wgsl", "gemm/c_weight.wgsl"],
     buffers: { a: "read", b: "read", c: "read_write" },
     uniforms: UNIFORMS,
   }),
@@ -176,7 +176,7 @@ interface PixelsCall {
 }
 
 function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall): void {
-  const adapter = adapterClass(gpu);
+  const adapter = adapterClass(gpu, { half: storeHalf(a, c) });
   const uniforms = uniformsOf(shape, phase);
   const parities = phase === "transposed" ? (bias ? shape.strideH * shape.strideW : paritiesToRun(shape)) : 1;
   const rows =
@@ -202,8 +202,8 @@ function runPixels(gpu: Gpu, { a, b, c, bias, shape, phase, force }: PixelsCall)
       workgroups: [columnTiles, count, parities] as const,
       flops: convFlops(shape) / slices.length,
     };
-    if (bias) gpu.run(biasKernels[phase](plan.fragment), { ...call, buffers: { a, b: right, c, bias } });
-    else gpu.run(plainKernels[phase](plan.fragment), { ...call, buffers: { a, b: right, c } });
+    if (bias) gpu.run(biasKernels[phase](plan.core), { ...call, buffers: { a, b: right, c, bias } });
+    else gpu.run(plainKernels[phase](plan.core), { ...call, buffers: { a, b: right, c } });
   }
 }
 
@@ -262,7 +262,7 @@ function runPack(gpu: Gpu, { w, shape, swapChannels, byParity, stride }: PackCal
 /** Winograd's way to a result of a convolution; undefined where it goes by the direct product. */
 function winogradPlan(
   gpu: Gpu,
-  { shape, result, force }: { shape: ConvShape; result: "forward" | "gradInput" | "gradWeight"; force?: GemmForce | undefined },
+  { shape, result, half, force }: { shape: ConvShape; result: "forward" | "gradInput" | "gradWeight"; half: boolean; force?: GemmForce | undefined },
 ): WinogradShape | undefined {
   const { batch, inH, inW, inC, outH, outW, outC, kernelH, kernelW, strideH: stride, strideW, padH, padW, dilationH, dilationW } = shape;
   const plain = kernelH === kernelW && stride === strideW && dilationH === 1 && dilationW === 1;
@@ -275,7 +275,7 @@ function winogradPlan(
   const possible = plain && kernelH === taps * stride && winogradFits(planned);
   if (force?.winograd && !possible) throw new Error("Winograd's transforms need a square kernel of 2 or 3 times the stride, no dilation, and images that fit a binding");
   const pays = result === "gradWeight" ? winogradWeightPays : winogradPays;
-  return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu)))) ? planned : undefined;
+  return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu, { half })))) ? planned : undefined;
 }
 
 /** Whether a convolution is a plain product of pixels and channels, and its operands are stored alike, as matmul wants them. */
@@ -291,8 +291,9 @@ export function convForward(
   gpu: Gpu,
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const planned = winogradPlan(gpu, { shape, result: "forward", force });
-  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, flops: convFlops(shape), force });
+  const half = storeHalf(x, y);
+  const planned = winogradPlan(gpu, { shape, half, result: "forward", force });
+  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, half, flops: convFlops(shape), force });
   else if (isProduct(shape, x, y)) {
     const product = { ...PIXEL_PRODUCT, rows: shape.batch * shape.inH * shape.inW, columns: shape.outC, depth: shape.inC, transposeB: false };
     matmul(gpu, { a: x, b: w, c: y, bias, product, force });
@@ -305,9 +306,10 @@ export function convGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const planned = winogradPlan(gpu, { shape, result: "gradInput", force });
+  const half = storeHalf(gradY, gradX);
+  const planned = winogradPlan(gpu, { shape, half, result: "gradInput", force });
   if (planned) {
-    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, flops: convFlops(shape), force });
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, half, flops: convFlops(shape), force });
     return;
   }
   if (isProduct(shape, gradY, gradX)) {
@@ -324,21 +326,22 @@ export function convGradWeight(
   gpu: Gpu,
   { x, gradY, gradW, shape, swapped, force }: { x: BufferRange; gradY: BufferRange; gradW: BufferRange; shape: ConvShape; swapped?: boolean; force?: GemmForce },
 ): void {
-  const planned = winogradPlan(gpu, { shape, result: "gradWeight", force });
+  const half = storeHalf(x, gradY);
+  const planned = winogradPlan(gpu, { shape, half, result: "gradWeight", force });
   if (planned) {
-    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, swapped: swapped ?? false, flops: convFlops(shape), force });
+    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, swapped: swapped ?? false, half, flops: convFlops(shape), force });
     return;
   }
-  const adapter = adapterClass(gpu);
+  const adapter = adapterClass(gpu, { half });
   const rows = shape.kernelH * shape.kernelW * shape.inC;
-  const problem = { rows, columns: shape.outC, depth: shape.batch * shape.outH * shape.outW, batch: 1 };
+  const problem = { rows, columns: shape.outC, depth: shape.batch * shape.outH * shape.outW, batch: 1, alongRows: true };
   const plan = planGemm(problem, adapter, force);
   const splits = planSplits(problem, plan, adapter, force);
   const partial = splits > 1 ? gpu.allocate(splits * gradW.bytes, "weight gradient slices") : gradW;
   const columnTiles = Math.ceil(shape.outC / plan.tileColumns);
   const slices = rowSlices(rows, plan, adapter);
   for (const { offset, count } of slices) {
-    gpu.run(weightKernel(plan.fragment), {
+    gpu.run(weightKernel(plan.core), {
       buffers: { a: x, b: gradY, c: partial },
       uniforms: { ...uniformsOf(shape, "conv"), row_offset: offset, splits },
       spec: { ...plan.spec, ...dilationSpec(shape), TRANSPOSED: swapped ?? false },
@@ -357,9 +360,10 @@ export function deconvForward(
   gpu: Gpu,
   { x, w, bias, y, shape, force }: { x: BufferRange; w: BufferRange; bias?: BufferRange | undefined; y: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const planned = winogradPlan(gpu, { shape, result: "gradInput", force });
+  const half = storeHalf(x, y);
+  const planned = winogradPlan(gpu, { shape, half, result: "gradInput", force });
   if (planned) {
-    winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, flops: convFlops(shape), force });
+    winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, half, flops: convFlops(shape), force });
     return;
   }
   const b = packWeights(gpu, { w, shape, swapChannels: false, byParity: true });
@@ -371,9 +375,10 @@ export function deconvGradInput(
   gpu: Gpu,
   { gradY, w, gradX, shape, force }: { gradY: BufferRange; w: BufferRange; gradX: BufferRange; shape: ConvShape; force?: GemmForce },
 ): void {
-  const planned = winogradPlan(gpu, { shape, result: "forward", force });
+  const half = storeHalf(gradY, gradX);
+  const planned = winogradPlan(gpu, { shape, half, result: "forward", force });
   if (planned) {
-    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, flops: convFlops(shape), force });
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, half, flops: convFlops(shape), force });
     return;
   }
   const b = packWeights(gpu, { w, shape: { ...shape, inC: shape.outC, outC: shape.inC }, swapChannels: true, byParity: false });

@@ -1,7 +1,7 @@
 /** What all products share, whatever their views: the adapter's class, grids, wider rows of B, sums of slices. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
-import { type AdapterClass, COLUMN_PADDING, CORE_FRAGMENTS, type GemmPlan } from "./gemm_plan.ts";
+import { type AdapterClass, COLUMN_PADDING, CORE_FRAGMENTS, type GemmCore, type GemmPlan } from "./gemm_plan.ts";
 import { TUNED } from "./tuned.ts";
 
 const padColumnsKernel = defineKernel({
@@ -19,9 +19,15 @@ const sumSlicesKernel = defineKernel({
 });
 
 /** A kernel for each core, made at once: all are then known by name. */
-export function perCore<K>(make: (core: string) => K): (core: string) => K {
-  const made = new Map(CORE_FRAGMENTS.map((core) => [core, make(core)]));
-  return (core) => made.get(core) ?? make(core);
+export function perCore<K>(make: (core: readonly string[]) => K): (core: GemmCore) => K {
+  const made: Record<GemmCore, K> = {
+    lanes: make(CORE_FRAGMENTS.lanes),
+    lanes4: make(CORE_FRAGMENTS.lanes4),
+    tile: make(CORE_FRAGMENTS.tile),
+    matrix: make(CORE_FRAGMENTS.matrix),
+    emulated: make(CORE_FRAGMENTS.emulated),
+  };
+  return (core) => made[core];
 }
 
 /** Name of a device's table: the driver where it is software, else the vendor. */
@@ -29,13 +35,26 @@ export function tuningClass({ info: { kind, vendor } }: Gpu): string {
   return kind === "hardware" ? vendor : kind;
 }
 
-/** What the planner needs to know of this device. */
-export function adapterClass(gpu: Gpu): AdapterClass {
+/** Whether any of these is stored as half floats, as features are in mixed precision: their products may round what they multiply. */
+export function storeHalf(...ranges: readonly BufferRange[]): boolean {
+  return ranges.some(({ allocation }) => allocation.element === "f16");
+}
+
+const withMatrixCore = new WeakSet<Gpu>();
+
+/** Lets the planner choose the matrix core on this device; matrix_gate.ts does it where the core's results are right. */
+export function allowMatrixCore(gpu: Gpu): void {
+  withMatrixCore.add(gpu);
+}
+
+/** What the planner needs to know of this device; with `half` for products that may round their operands to half floats. */
+export function adapterClass(gpu: Gpu, { half = false }: { half?: boolean } = {}): AdapterClass {
   return {
     software: gpu.info.kind !== "hardware",
     subgroupSize: gpu.features.has("subgroups") ? gpu.info.subgroupSize : undefined,
     maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
     maxWorkgroups: gpu.limits.maxComputeWorkgroupsPerDimension,
+    matrix: half && withMatrixCore.has(gpu),
     tuning: TUNED[tuningClass(gpu)]?.tuning,
   };
 }

@@ -11,6 +11,8 @@ export interface AdapterClass {
   subgroupSize: number | undefined;
   maxInvocations: number;
   maxWorkgroups: number;
+  /** Subgroups multiply matrices here, rightly, and this product may round its operands to half floats (matrix_core.ts). */
+  matrix?: boolean;
   /** What `bun run tune` measured on such adapters; absent where it never ran. */
   tuning?: Tuning | undefined;
 }
@@ -42,14 +44,16 @@ export interface GemmProblem {
   columns: number;
   depth: number;
   batch: number;
+  /** Rows of A, not its depth, are neighbours in memory. */
+  alongRows?: boolean;
 }
 
-export type GemmCore = "lanes" | "lanes4" | "tile";
+/** "emulated" is the matrix core in plain WGSL, for tests; no plan chooses it. */
+export type GemmCore = "lanes" | "lanes4" | "tile" | "matrix" | "emulated";
 
 export interface GemmPlan {
   core: GemmCore;
-  fragment: string;
-  spec: Record<string, number>;
+  spec: Record<string, number | boolean>;
   tileRows: number;
   tileColumns: number;
   /** What the product takes, padding included, by the table's rate; of meaning only beside another of the same table. */
@@ -65,10 +69,17 @@ export interface GemmForce {
   winograd?: boolean;
 }
 
-const FRAGMENTS: Readonly<Record<GemmCore, string>> = { lanes: "gemm/core_lanes.wgsl", lanes4: "gemm/core_lanes4.wgsl", tile: "gemm/core_tile.wgsl" };
-
 /** The cores, as fragments. */
-export const CORE_FRAGMENTS: readonly string[] = Object.values(FRAGMENTS);
+export const CORE_FRAGMENTS: Readonly<Record<GemmCore, readonly string[]>> = {
+  lanes: ["gemm/core_lanes.wgsl"],
+  lanes4: ["gemm/core_lanes4.wgsl"],
+  tile: ["gemm/core_tile.wgsl"],
+  matrix: ["gemm/core_matrix.wgsl", "gemm/matrix_subgroup.wgsl"],
+  emulated: ["gemm/core_matrix.wgsl", "gemm/matrix_emulated.wgsl"],
+};
+
+/** Lanes of a subgroup that is only emulated. */
+const EMULATED_LANES = 32;
 
 /** What stands in for a table where none was measured: only the ratios within a core count. */
 const UNTUNED: readonly TunedProduct[] = [
@@ -79,33 +90,42 @@ const UNTUNED: readonly TunedProduct[] = [
   { core: "lanes4", spec: {}, gflops: 5 },
   { core: "tile", spec: { TILE_ROWS: 64, TILE_COLUMNS: 64, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 }, gflops: 10 },
   { core: "tile", spec: { TILE_ROWS: 64, TILE_COLUMNS: 32, TILE_DEPTH: 16, THREAD_ROWS: 4, THREAD_COLUMNS: 4 }, gflops: 8 },
+  { core: "matrix", spec: { TILE_ROWS: 128, TILE_COLUMNS: 128, TILE_DEPTH: 32, REGION_ROWS: 64, REGION_COLUMNS: 32 }, gflops: 130_000 },
+  { core: "matrix", spec: { TILE_ROWS: 128, TILE_COLUMNS: 64, TILE_DEPTH: 32, REGION_ROWS: 32, REGION_COLUMNS: 32 }, gflops: 100_000 },
+  { core: "matrix", spec: { TILE_ROWS: 64, TILE_COLUMNS: 64, TILE_DEPTH: 32, REGION_ROWS: 32, REGION_COLUMNS: 32 }, gflops: 70_000 },
+  { core: "emulated", spec: { TILE_ROWS: 32, TILE_COLUMNS: 32, TILE_DEPTH: 16, REGION_ROWS: 16, REGION_COLUMNS: 16 }, gflops: 1 },
 ];
 
 /** Invocations of a workgroup. */
-function invocations({ core, spec }: TunedProduct): number {
-  const { TILE_ROWS = 1, TILE_COLUMNS = 1, THREAD_ROWS = 1, THREAD_COLUMNS = 1 } = spec;
-  return core === "tile" ? (TILE_ROWS / THREAD_ROWS) * (TILE_COLUMNS / THREAD_COLUMNS) : 1;
+function invocations({ core, spec }: TunedProduct, lanes: number): number {
+  const { TILE_ROWS = 1, TILE_COLUMNS = 1, THREAD_ROWS = 1, THREAD_COLUMNS = 1, REGION_ROWS = 1, REGION_COLUMNS = 1 } = spec;
+  if (core === "tile") return (TILE_ROWS / THREAD_ROWS) * (TILE_COLUMNS / THREAD_COLUMNS);
+  return core === "matrix" ? (TILE_ROWS / REGION_ROWS) * (TILE_COLUMNS / REGION_COLUMNS) * lanes : 1;
 }
 
 function planOf(problem: GemmProblem, { core, spec, gflops }: TunedProduct, lanes: number): GemmPlan {
-  const full = core === "lanes" ? { LANES: lanes, ...spec } : spec;
+  const full = core === "lanes" || core === "matrix" ? { LANES: lanes, ...spec } : core === "emulated" ? { LANES: EMULATED_LANES, ...spec } : spec;
+  const views = core === "matrix" || core === "emulated" ? { A_ALONG_ROWS: problem.alongRows ?? false } : {};
   const { ROWS = 16, COLUMNS = 1, TILE_ROWS = 16, TILE_COLUMNS = 16 } = full;
   const [tileRows, tileColumns] = core === "lanes" ? [ROWS, lanes * COLUMNS] : [TILE_ROWS, TILE_COLUMNS];
   const padded = Math.ceil(problem.rows / tileRows) * tileRows * Math.ceil(problem.columns / tileColumns) * tileColumns;
-  return { core, fragment: FRAGMENTS[core], spec: full, tileRows, tileColumns, ms: (2 * padded * problem.depth * problem.batch) / gflops / 1e6 };
+  return { core, spec: { ...full, ...views }, tileRows, tileColumns, ms: (2 * padded * problem.depth * problem.batch) / gflops / 1e6 };
+}
+
+/** Tile sizes of a core that the planner may choose among on an adapter: those measured there, else the built-in ones. */
+export function tilesOfCore(core: GemmCore, { tuning, maxInvocations, subgroupSize }: AdapterClass): readonly TunedProduct[] {
+  const possible = (product: TunedProduct) => product.core === core && invocations(product, subgroupSize ?? 1) <= maxInvocations;
+  const tuned = (tuning?.products ?? []).filter(possible);
+  return tuned.length > 0 ? tuned : UNTUNED.filter(possible);
 }
 
 /** Chooses core and tile sizes: of what was measured, the fastest on this product with its padding. */
 export function planGemm(problem: GemmProblem, adapter: AdapterClass, force?: GemmForce): GemmPlan {
-  const { subgroupSize, software, tuning, maxInvocations } = adapter;
-  const core = force?.core ?? (software && subgroupSize !== undefined && subgroupSize >= 4 ? (subgroupSize === 4 ? "lanes4" : "lanes") : "tile");
+  const { subgroupSize, software, matrix } = adapter;
+  const core = force?.core ?? (matrix ? "matrix" : software && subgroupSize !== undefined && subgroupSize >= 4 ? (subgroupSize === 4 ? "lanes4" : "lanes") : "tile");
   if (core === "lanes4" && subgroupSize !== 4) throw new Error("the lanes4 core needs subgroups of 4");
-  if (core === "lanes" && subgroupSize === undefined) throw new Error("the lanes core needs subgroups of a fixed size");
-  const possible = (product: TunedProduct) => product.core === core && invocations(product) <= maxInvocations;
-  const tuned = (tuning?.products ?? []).filter(possible);
-  const plans = (tuned.length > 0 ? tuned : UNTUNED.filter(possible)).map((product) =>
-    planOf(problem, { ...product, spec: { ...product.spec, ...force?.spec } }, subgroupSize ?? 1),
-  );
+  if ((core === "lanes" || core === "matrix") && subgroupSize === undefined) throw new Error(`the ${core} core needs subgroups of a fixed size`);
+  const plans = tilesOfCore(core, adapter).map((product) => planOf(problem, { ...product, spec: { ...product.spec, ...force?.spec } }, subgroupSize ?? 1));
   return plans.reduce((best, plan) => (plan.ms < best.ms ? plan : best));
 }
 

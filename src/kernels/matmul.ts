@@ -2,7 +2,7 @@
 import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel } from "../gpu/kernel.ts";
 import { copyStrided } from "./copy_strided.ts";
-import { adapterClass, gridSlices, padColumns, perCore, rowSlices, sumSlices } from "./gemm.ts";
+import { adapterClass, gridSlices, padColumns, perCore, rowSlices, storeHalf, sumSlices } from "./gemm.ts";
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 
 /** C[rows, columns] = A[rows, depth] B[depth, columns], `batch` times. All matrices are dense, one behind the other. */
@@ -44,7 +44,7 @@ const VIEWS = ["gemm/phase_matmul.wgsl", "gemm/a_matrix.wgsl", "gemm/b_rows.wgsl
 const plainKernel = perCore((core) =>
   defineKernel({
     name: "gemm/matmul",
-    fragments: [core, ...VIEWS, "gemm/epilogue_none.wgsl"],
+    fragments: [...core, ...VIEWS, "gemm/epilogue_none.wgsl"],
     buffers: { a: "read", b: "read", c: "read_write" },
     uniforms: UNIFORMS,
   }),
@@ -53,7 +53,7 @@ const plainKernel = perCore((core) =>
 const biasKernel = perCore((core) =>
   defineKernel({
     name: "gemm/matmul_bias",
-    fragments: [core, ...VIEWS, "gemm/epilogue_bias.wgsl"],
+    fragments: [...core, ...VIEWS, "gemm/epilogue_bias.wgsl"],
     buffers: { a: "read", b: "read", c: "read_write", bias: "read" },
     uniforms: UNIFORMS,
   }),
@@ -96,19 +96,22 @@ interface MatmulCall {
   product: MatrixProduct;
   /** Operations that the profile counts, where the product stands for others. */
   flops?: number;
+  /** Whether operands may be rounded to half floats; otherwise they may where a or c is stored so. */
+  half?: boolean;
   force?: GemmForce | undefined;
 }
 
 /** c = a b (+ bias). Sums are made in an order that depends on sizes and adapter only. */
-export function matmul(gpu: Gpu, { a, b, c, bias, product, flops, force }: MatmulCall): void {
-  const adapter = adapterClass(gpu);
+export function matmul(gpu: Gpu, { a, b, c, bias, product, flops, half = storeHalf(a, c), force }: MatmulCall): void {
+  const adapter = adapterClass(gpu, { half });
   const { columns } = product;
   const { rows, batch, segments, length, aBatch, aSegment, aRow, aDepth } = walkOf(product);
-  const problem = { rows, columns, depth: segments * length, batch };
+  const problem = { rows, columns, depth: segments * length, batch, alongRows: aRow === 1 && aDepth !== 1 };
   const plan = planGemm(problem, adapter, force);
   const stride = wantsPaddedColumns(problem, plan) ? columns + COLUMN_PADDING : columns;
   const right = packedRows(gpu, { b, product, stride });
-  const splits = bias ? 1 : Math.min(planSplits(problem, plan, adapter, force), segments > 1 ? segments : length);
+  // Slices are f32, which c and with it a must be then.
+  const splits = bias || storeHalf(c) ? 1 : Math.min(planSplits(problem, plan, adapter, force), segments > 1 ? segments : length);
   const partial = splits > 1 ? gpu.allocate(splits * c.bytes, "product slices") : c;
   const rowParts = rowSlices(rows, plan, adapter);
   const phaseParts = gridSlices(batch * splits, adapter);
@@ -135,8 +138,8 @@ export function matmul(gpu: Gpu, { a, b, c, bias, product, flops, force }: Matmu
         workgroups: [Math.ceil(columns / plan.tileColumns), count, phases.count] as const,
         flops: (flops ?? 2 * rows * columns * segments * length * batch) / (rowParts.length * phaseParts.length),
       };
-      if (bias) gpu.run(biasKernel(plan.fragment), { ...call, buffers: { a, b: right, c, bias } });
-      else gpu.run(plainKernel(plan.fragment), { ...call, buffers: { a, b: right, c: partial } });
+      if (bias) gpu.run(biasKernel(plan.core), { ...call, buffers: { a, b: right, c, bias } });
+      else gpu.run(plainKernel(plan.core), { ...call, buffers: { a, b: right, c: partial } });
     }
   }
   if (splits > 1) sumSlices(gpu, { x: partial, out: c, count: batch * rows * columns, slices: splits });

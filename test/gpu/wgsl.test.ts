@@ -13,6 +13,9 @@ test("the linker writes enables, the storage alias and the spec constants, and n
   expect(link(["elementwise/add.wgsl"], { elements: { Elem: "f16" } })).toStartWith("enable f16;\nalias Elem = f16;\n");
   expect(link(["elementwise/cast.wgsl"], { elements: { ElemX: "f16" } })).toStartWith("enable f16;\nalias ElemX = f16;\nalias ElemY = f32;\n");
   expect(link(["gemm/core_lanes.wgsl"], {})).toStartWith("enable subgroups;\n");
+  expect(link(["gemm/core_matrix.wgsl", "gemm/matrix_subgroup.wgsl"])).toStartWith(
+    "enable f16;\nenable subgroups;\nenable chromium_experimental_subgroup_matrix;\ndiagnostic(off, chromium.subgroup_matrix_uniformity);\n",
+  );
 });
 
 test("unknown, ill-typed and repeated spec constants are refused by name", () => {
@@ -35,13 +38,13 @@ test("reflection finds bindings and uniforms as the text declares them", () => {
   ]);
 });
 
-test("every shader opens with its equation and names its layout and grid, and none mentions f16", () => {
+test("every shader opens with its equation and names its layout and grid, and f16 is named in two places", () => {
   const files = readdirSync(SHADERS, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".wgsl"));
   expect(files.length).toBeGreaterThan(20);
   for (const file of files) {
     const text = readFileSync(SHADERS + file, "utf8");
     expect(text, file).toStartWith("// ");
-    expect(text.includes("f16"), `${file} mentions f16`).toBe(file === "lib/scalar.wgsl");
+    expect(text.includes("f16"), `${file} mentions f16`).toBe(["lib/scalar.wgsl", "gemm/matrix_subgroup.wgsl"].includes(file));
     if (!text.includes("@compute")) continue;
     const header = text.slice(0, text.search(/^(?!\/\/)/m));
     expect(header, `${file}: the header lacks the layout`).toMatch(/layout/i);

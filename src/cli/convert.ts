@@ -19,10 +19,10 @@ export const command = defineCommand({
     }
     const { model, network, "allow-partial": allowPartial } = flags;
     if (allowPartial && model === undefined && network === undefined) {
-      throw new ConfigError({ code: "cli/bad-argument", message: "--allow-partial needs --model NAME or --network N", where: "convert" });
+      throw new ConfigError({ code: "cli/bad-argument", message: "--allow-partial needs --model NAME or --network N", fix: "name the network that the file is checked against, or leave it out", where: "convert" });
     }
     if (network !== undefined && !/^[1-9]$/.test(network)) {
-      throw new ConfigError({ code: "cli/bad-argument", message: `--network expects a number from 1, received "${network}"`, where: "convert" });
+      throw new ConfigError({ code: "cli/bad-argument", message: `--network expects a number from 1 to 9, received "${network}"`, fix: "bun run inspect FILE lists the networks of a file", where: "convert" });
     }
     const { runConvert } = await import("../train/convert.ts");
     await runConvert({ input, output, model, network: network === undefined ? undefined : Number(network), allowPartial });

@@ -29,7 +29,7 @@ export const command = defineCommand({
   rest: { name: "KEY=VALUE", description: "Overrides of --cfg, for example MODEL.NUM_JOINTS=17" },
   async run(flags, overrides) {
     if (flags.cfg === undefined && overrides.length > 0) {
-      throw new ConfigError({ code: "cli/bad-argument", message: `"${overrides[0]}" needs --cfg FILE`, where: "predict" });
+      throw new ConfigError({ code: "cli/bad-argument", message: `"${overrides[0]}" needs --cfg FILE`, fix: "give --cfg FILE beside KEY=VALUE; further images are predicted one by one", where: "predict" });
     }
     const boxes = flags.bbox.map(parseBox);
     const saveHeatmaps = flags["save-heatmaps"];
@@ -37,6 +37,7 @@ export const command = defineCommand({
       throw new ConfigError({
         code: "cli/bad-argument",
         message: `--save-heatmaps expects a name that ends in .npy, received "${saveHeatmaps}"`,
+        fix: "for example --save-heatmaps heatmaps.npy",
         where: "predict",
       });
     }
@@ -47,28 +48,31 @@ export const command = defineCommand({
   },
 });
 
+/** Beyond this a box is a slip of the pen; the crop's arithmetic is f32 on the device. */
+const MOST_PX = 1_000_000;
+
 /**
  * A box from "x,y,width,height".
- * @throws ConfigError where it is not four numbers with a positive width and height.
+ * @throws ConfigError where it is not four numbers, a side is less than a pixel, or a number is beyond any image.
  */
 export function parseBox(text: string): Box {
   const parts = text.split(",").map((part) => part.trim());
   const [x, y, width, height] = parts.map(Number);
-  const valid = parts.length === 4 && parts.every((part) => part !== "" && Number.isFinite(Number(part)));
+  const valid = parts.length === 4 && parts.every((part) => part !== "" && Math.abs(Number(part)) <= MOST_PX);
   if (
     valid &&
     x !== undefined &&
     y !== undefined &&
     width !== undefined &&
     height !== undefined &&
-    width > 0 &&
-    height > 0
+    width >= 1 &&
+    height >= 1
   ) {
     return [x, y, width, height];
   }
   throw new ConfigError({
     code: "cli/bad-argument",
-    message: `--bbox expects x,y,width,height in px with a positive width and height, received "${text}"`,
+    message: `--bbox expects x,y,width,height in px, width and height at least 1, received "${text}"`,
     fix: "for example --bbox 10,20,100,200; write --bbox=-5,... where it begins with a minus",
     where: "predict",
   });

@@ -12,10 +12,11 @@ export async function loadRun(
   overrides: readonly string[],
 ): Promise<{ loaded: LoadedConfig; folder: string }> {
   if (cfg === undefined) {
+    const file = overrides.find((given) => /\.ya?ml$/.test(given) && !given.includes("=")) ?? "configs/quickstart.yaml";
     throw new ConfigError({
       code: "cli/bad-argument",
       message: "--cfg FILE is missing",
-      fix: `for example: bun run ${name} --cfg configs/quickstart.yaml`,
+      fix: `for example: bun run ${name} --cfg ${file}`,
       where: name,
     });
   }

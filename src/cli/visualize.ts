@@ -28,7 +28,7 @@ export const command = defineCommand({
     const { loaded, folder } = await loadRun(`visualize ${kind}`, cfg, [...flagOverrides(SETTINGS, settings), ...rest]);
     const samples = count === undefined ? undefined : Number(count);
     if (samples !== undefined && !(Number.isInteger(samples) && samples > 0)) {
-      throw new ConfigError({ code: "cli/bad-argument", where: "visualize", message: `--count expects a positive whole number, received "${count}"` });
+      throw new ConfigError({ code: "cli/bad-argument", where: "visualize", message: `--count expects a positive whole number, received "${count}"`, fix: "for example --count 8" });
     }
     const { runVisualization } = await import("../train/visualize.ts");
     await runVisualization({ kind, loaded, modelFile: given ?? (loaded.config.TEST.MODEL_FILE || undefined), images, out: out ?? join(folder, "figures"), count: samples });

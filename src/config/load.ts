@@ -108,8 +108,12 @@ const MISSING_FIX = "give an existing file, for example --cfg configs/quickstart
 
 async function readConfigFile(path: string): Promise<string> {
   try {
-    return await Bun.file(path).text();
+    const text = await Bun.file(path).text();
+    // What is no UTF-8 is read as this sign, as are pictures and weights.
+    if (!/[\0\uFFFD]/.test(text)) return text;
+    throw new ConfigError({ code: "config/syntax", message: "is no text in UTF-8, expected a YAML file", fix: MISSING_FIX, where: path });
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     const code = systemErrorCode(error);
     if (code === "EISDIR") {
       throw new ConfigError({ code: "config/missing-file", message: "is a folder, expected a YAML file", fix: MISSING_FIX, where: path });

@@ -45,11 +45,26 @@ export function unknownKeys(
   return problems;
 }
 
+/** Siblings with a word of the name in theirs (EPOCHS: END_EPOCH), else those whose description has all its words (LEARNING_RATE: LR). */
+function sharingWords(name: string, section: readonly string[], siblings: readonly string[]): string[] {
+  const wordsOf = (text: string) => text.toLowerCase().split(/[^a-z]+/).filter((word) => word.length > 2).map((word) => word.replace(/s$/, ""));
+  const words = wordsOf(name);
+  const named = siblings.filter((sibling) => wordsOf(sibling).some((word) => words.includes(word)));
+  if (named.length > 0 || words.length < 2) return named.slice(0, 3);
+  const described = (sibling: string) => {
+    const schema = schemaAt([...section, sibling].join("."));
+    const description = wordsOf((schema && v.getDescription(unwrapped(schema))) ?? "");
+    return words.every((word) => description.includes(word));
+  };
+  return siblings.filter(described).slice(0, 3);
+}
+
 export function unknownAdvice(path: readonly string[], siblings: readonly string[]): string {
   const name = path[path.length - 1] as string;
   const sibling = nearest(name, siblings);
-  if (sibling) return `; did you mean ${[...path.slice(0, -1), sibling].join(".")}?`;
-  const elsewhere = new Map(configKeys().map((key) => [key.name.split(".").pop() ?? "", key.name]));
+  const beside = sibling ? [sibling] : sharingWords(name, path.slice(0, -1), siblings);
+  if (beside.length > 0) return `; did you mean ${beside.map((one) => [...path.slice(0, -1), one].join(".")).join(" or ")}?`;
+  const elsewhere = new Map(configKeys().toReversed().map((key) => [key.name.split(".").pop() ?? "", key.name]));
   const similar = elsewhere.get(nearest(name, elsewhere.keys()) ?? "");
   return similar ? `; did you mean ${similar}?` : `; known here: ${siblings.slice(0, 12).join(", ")}${siblings.length > 12 ? ", ..." : ""}`;
 }

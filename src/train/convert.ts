@@ -53,7 +53,7 @@ function recognise(file: WeightsFile, network = 1) {
 function chosenNames(file: WeightsFile, { model, network, allowPartial }: ConvertRequest): Map<string, string> {
   if (model === undefined && network === undefined) return new Map([...file.tensors.keys()].map((name) => [name, name]));
   if (model !== undefined && !CONVERT_MODELS.some((name) => name === model)) {
-    throw new ConfigError({ code: "cli/bad-argument", message: `--model expects one of ${CONVERT_MODELS.join(", ")}, received "${model}"`, where: "convert" });
+    throw new ConfigError({ code: "cli/bad-argument", message: `--model expects one of ${CONVERT_MODELS.join(", ")}, received "${model}"`, fix: "bun run inspect FILE says which network a file holds", where: "convert" });
   }
   const held = networksIn(file);
   if (network !== undefined && network > held) {
@@ -81,7 +81,7 @@ function chosenNames(file: WeightsFile, { model, network, allowPartial }: Conver
 export async function runConvert(request: ConvertRequest): Promise<void> {
   const { input, output } = request;
   const kind = /\.(pth|pt|pth\.tar)$/.test(output) ? "torch" : output.endsWith(".safetensors") ? "safetensors" : undefined;
-  if (!kind) throw new ConfigError({ code: "cli/bad-argument", message: `the output must end in .pth, .pt, .pth.tar or .safetensors, received "${output}"`, where: "convert" });
+  if (!kind) throw new ConfigError({ code: "cli/bad-argument", message: `the output must end in .pth, .pt, .pth.tar or .safetensors, received "${output}"`, fix: "for example: bun run convert best.json weights.pth", where: "convert" });
   const file = await openWeights(input);
   const names = chosenNames(file, request);
   const tensors = new Map<string, StoredTensor>();

@@ -1,4 +1,5 @@
 /** The file that MODEL.PRETRAINED names: where it is looked for, and whether it is what its name says. */
+import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { DataError } from "../error.ts";
@@ -25,7 +26,10 @@ export async function findPretrained(path: string, say: (line: string) => void):
   const places = [path, join(hubFolder(), name)];
   for (const place of places) {
     const file = Bun.file(place);
-    if (!(await file.exists())) continue;
+    if (!(await file.exists())) {
+      if (place === path && (await stat(path).catch(() => undefined))?.isDirectory()) throw new DataError({ code: "checkpoint/missing", message: "MODEL.PRETRAINED is a folder, expected a file of weights", fix: "give the file, for example best.json in the folder of a run", where: path });
+      continue;
+    }
     if (place !== path) say(`weights   ${place}`);
     const expected = NAMED_HASH.exec(name)?.[1];
     if (expected !== undefined) {

@@ -83,6 +83,8 @@ describe("the answer is a configuration or a ConfigError:", () => {
       fix: `did you mean ${join(folder, "quickstart.yaml")}?`,
     });
     await expect(loadConfig(join(folder, "no/such.yaml"))).rejects.toBeInstanceOf(ConfigError);
+    writeFileSync(join(folder, "picture.yaml"), Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 0, 16));
+    await expect(loadConfig(join(folder, "picture.yaml"))).rejects.toMatchObject({ code: "config/syntax", message: "is no text in UTF-8, expected a YAML file" });
     await expect(loadConfig(folder)).rejects.toMatchObject({ message: "is a folder, expected a YAML file" });
   });
 

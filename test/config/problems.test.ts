@@ -4,6 +4,9 @@ import { refusal } from "../support/parsed_config.ts";
 describe("mistakes are refused with place, expectation and remedy:", () => {
   const cases: [string, string, string[], string[]][] = [
     ["unknown key", "TRAIN:\n  LRR: 1\n", [], ["a.yaml:2:3: TRAIN.LRR: unknown key; did you mean TRAIN.LR?"]],
+    ["key that two sections have", "BATCH_SIZ: 1\n", [], ["BATCH_SIZ: unknown key; did you mean TRAIN.BATCH_SIZE?"]],
+    ["key with a word of another", "TRAIN:\n  NUM_EPOCHS: 1\n", [], ["TRAIN.NUM_EPOCHS: unknown key; did you mean TRAIN.BEGIN_EPOCH or TRAIN.END_EPOCH or TRAIN.STEPS_PER_EPOCH?"]],
+    ["key by what another means", "", ["TRAIN.LEARNING_RATE=1"], ["TRAIN.LEARNING_RATE: unknown key; did you mean TRAIN.LR or TRAIN.LR_STEP or TRAIN.LR_FACTOR?"]],
     ["key in the wrong section", "LR: 1\n", [], ["a.yaml:1:1: LR: unknown key; did you mean TRAIN.LR?"]],
     [
       "key beside those without effect",

@@ -163,6 +163,25 @@ test("predict refuses what is no image, an image that is not there, and a box ou
   expectRefused(await predict("--boxx", "0,0,10,10"), "unknown flag --boxx; did you mean --bbox?");
 });
 
+test("a slip of a first command line says what to write instead", async () => {
+  writeFileSync(path("picture.yaml"), readFileSync(path(project.image())));
+  mkdirSync(path("weights"));
+  const cases: [string[], ...string[]][] = [
+    [["train", "tiny.yaml"], "train: --cfg FILE is missing", "fix: for example: bun run train --cfg tiny.yaml"],
+    [["train", "--cfg", "picture.yaml"], "picture.yaml: is no text in UTF-8, expected a YAML file", "fix: give an existing file"],
+    [["train", "--cfg", "tiny.yaml", "MODEL.PRETRAINED=weights", "OUTPUT_DIR=bad"], "weights: MODEL.PRETRAINED is a folder, expected a file of weights", "fix: give the file"],
+    [["train", "--cfg", "tiny.yaml", "TRAIN.BATCH_SIZE=100000"], "from command line: TRAIN.BATCH_SIZE: expected a whole number from 1 to 4096, received 100000", "fix: bun run train --keys"],
+    [["train", "--cfg", "tiny.yaml", "TRAIN.EPOCHS=3"], "TRAIN.EPOCHS: unknown key; did you mean TRAIN.BEGIN_EPOCH or TRAIN.END_EPOCH", "fix: bun run train --keys"],
+    [["valid", "--cfg", "tiny.yaml", "--model-file", project.image(), "OUTPUT_DIR=bad"], `${project.image()}: is not a checkpoint`, "fix: give a checkpoint"],
+    [["predict", "--model-file", model, "--image", project.image(), "--out", "bad", "--bbox=-1e300,0,1e301,5"], '--bbox expects x,y,width,height in px, width and height at least 1, received "-1e300,0,1e301,5"', "fix: for example --bbox 10,20,100,200"],
+    [["predict", "--model-file", model, "--image", project.image(), "MODEL.NUM_JOINTS=24", "--out", "bad"], '"MODEL.NUM_JOINTS=24" needs --cfg FILE', "fix: give --cfg FILE"],
+    [["visualize", "augs", "--cfg", "tiny.yaml", "--count", "0"], '--count expects a positive whole number, received "0"', "fix: for example --count 8"],
+    [["convert", model, "out.onnx"], 'must end in .pth, .pt, .pth.tar or .safetensors, received "out.onnx"', "fix: for example: bun run convert"],
+    [["convert", model, "out.pth", "--model", "resnet"], '--model expects one of pose_resnet, ', 'received "resnet"', "fix: bun run inspect FILE"],
+  ];
+  for (const [args, ...texts] of cases) expectRefused(await project.run(args), ...texts);
+});
+
 test("an adapter that does not exist, and drivers that cannot be had", async () => {
   const start = (env: Record<string, string>) => project.run(["train", "--cfg", "tiny.yaml", "OUTPUT_DIR=bad"], env);
   expectRefused(await start({ ADAPTER: "foo" }), 'ADAPTER is "foo"', "lavapipe");

@@ -12,7 +12,7 @@ const PIXELS = BATCH * SIDE * SIDE * 3;
 
 /** Mean of every channel behind the first convolution: 7x7, stride 2, padding 3. */
 function channelMeans(images: Float32Array, weight: Float32Array): number[] {
-  const sums = new Array<number>(WIDTH).fill(0);
+  const sums = new Float64Array(WIDTH);
   const half = SIDE / 2;
   const outputs = BATCH * half * half;
   for (let o = 0; o < outputs; o++) {
@@ -26,7 +26,7 @@ function channelMeans(images: Float32Array, weight: Float32Array): number[] {
       }
     }
   }
-  return sums.map((sum) => sum / outputs);
+  return Array.from(sums, (sum) => sum / outputs);
 }
 
 for (const [name, options] of Object.entries({

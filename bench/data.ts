@@ -50,6 +50,8 @@ const INPUT = [192, 256] as const;
 /** Different images; those of a round, and rounds of which the best counts. */
 const [IMAGES, ROUND, ROUNDS] = [64, 512, 4];
 const BATCH = 32;
+/** Batches ahead: WORKERS' default. */
+const DEPTH = 4;
 
 /** JPEG files as large as photographs of this size: noise at all scales. */
 async function writeImages(folder: string): Promise<string[]> {
@@ -97,7 +99,7 @@ async function cropRow(gpu: Gpu, folder: string): Promise<DataRow> {
     );
   let best = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const loader = new BatchLoader(batch, { depth: 2, begin: 0, end: ROUND / BATCH });
+    const loader = new BatchLoader(batch, { depth: DEPTH, begin: 0, end: ROUND / BATCH });
     const started = performance.now();
     let previous: (() => Promise<void>) | undefined;
     for (let packed = await loader.next(); packed; packed = await loader.next()) {

@@ -6,11 +6,11 @@ import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../src/files.ts";
 import { type BufferRange, type Gpu, openDevice, type Recording } from "../src/gpu/device.ts";
 import { adapterClass, tuningClass } from "../src/kernels/gemm.ts";
-import { type GemmCore, planGemm, type TunedAdapter, type TunedProduct } from "../src/kernels/gemm_plan.ts";
+import { type GemmCore, planGemm, type TransformCosts, type TunedAdapter, type TunedProduct } from "../src/kernels/gemm_plan.ts";
 import { matmul } from "../src/kernels/matmul.ts";
 import { TUNED } from "../src/kernels/tuned.ts";
 import { transformInput, transformOutput, transformWeights } from "../src/kernels/winograd.ts";
-import { phasesOf, POSITIONS, type WinogradPhase, type WinogradShape } from "../src/kernels/winograd_plan.ts";
+import { phasesOf, POSITIONS, tilesOf, type WinogradPhase, type WinogradShape } from "../src/kernels/winograd_plan.ts";
 import { Random } from "../src/random.ts";
 import { uploadRandom } from "./case.ts";
 
@@ -100,14 +100,17 @@ async function tuneProducts(gpu: Gpu): Promise<TunedProduct[]> {
   return tuned.toSorted((x, y) => y.gflops - x.gflops);
 }
 
-/** Times of the three transforms of F(2x2, 3x3), whose result is checked as a whole: a convolution with its products. */
-async function tuneWinograd(gpu: Gpu): Promise<TunedAdapter["tuning"]["winograd"]> {
-  const [batch, height, width, channels] = [gpu.info.kind === "hardware" ? 64 : 4, 32, 24, 128];
-  const shape: WinogradShape = { batch, inH: height, inW: width, fromC: channels, outH: height, outW: width, toC: channels, taps: 3, stride: 1, padH: 1, padW: 1, transposed: false };
+/** Times of Winograd's three transforms for kernels of `taps` a side, whose result is checked as a whole: a convolution with its products. */
+async function tuneWinograd(gpu: Gpu, taps: WinogradShape["taps"]): Promise<TransformCosts> {
+  // Whole numbers of tiles of either side.
+  const [batch, outH, outW, channels] = [gpu.info.kind === "hardware" ? 64 : 4, 36, 24, 128];
+  const [inH, inW] = [outH + taps - 3, outW + taps - 3];
+  const shape: WinogradShape = { batch, inH, inW, fromC: channels, outH, outW, toC: channels, taps, stride: 1, padH: 1, padW: 1, transposed: false };
   const phases = phasesOf(shape);
-  const tiles = (batch * height * width) / 4;
-  const [x, w] = [uploadRandom(gpu, batch * height * width * channels, 3), uploadRandom(gpu, 9 * channels * channels, 4)];
-  const y = gpu.persistent(x.range.bytes, "y");
+  const { tilesH, tilesW } = tilesOf(shape);
+  const tiles = batch * tilesH * tilesW;
+  const [x, w] = [uploadRandom(gpu, batch * inH * inW * channels, 3), uploadRandom(gpu, taps * taps * channels * channels, 4)];
+  const y = gpu.persistent(4 * batch * outH * outW * channels, "y");
   const [v, u, m] = [tiles * channels, channels * channels, tiles * channels].map((count) => gpu.persistent(4 * POSITIONS * count, "transformed")) as [BufferRange, BufferRange, BufferRange];
   const piece = { shape, first: 0, images: batch };
   const product = { rows: tiles, columns: channels, depth: channels, batch: POSITIONS, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false };
@@ -119,17 +122,17 @@ async function tuneWinograd(gpu: Gpu): Promise<TunedAdapter["tuning"]["winograd"
   ];
   gpu.scope(() => steps.forEach((step) => step()));
   const error = await sampledError(gpu, y, (at) => {
-    const [q, j, i, n] = [at % channels, Math.floor(at / channels) % width, Math.floor(at / channels / width) % height, Math.floor(at / channels / width / height)];
+    const [q, j, i, n] = [at % channels, Math.floor(at / channels) % outW, Math.floor(at / channels / outW) % outH, Math.floor(at / channels / outW / outH)];
     let sum = 0;
-    for (let a = 0; a < 3; a++)
-      for (let b = 0; b < 3; b++) {
+    for (let a = 0; a < taps; a++)
+      for (let b = 0; b < taps; b++) {
         const [h, k] = [i - 1 + a, j - 1 + b];
-        if (h < 0 || k < 0 || h >= height || k >= width) continue;
-        for (let c = 0; c < channels; c++) sum += (x.values[((n * height + h) * width + k) * channels + c] as number) * (w.values[((3 * a + b) * channels + c) * channels + q] as number);
+        if (h < 0 || k < 0 || h >= inH || k >= inW) continue;
+        for (let c = 0; c < channels; c++) sum += (x.values[((n * inH + h) * inW + k) * channels + c] as number) * (w.values[((taps * a + b) * channels + c) * channels + q] as number);
       }
     return sum;
   });
-  if (error > ALLOWED_ERROR) throw new Error(`F(2x2, 3x3) is wrong by ${error.toExponential(1)} on this adapter: nothing is written`);
+  if (error > ALLOWED_ERROR) throw new Error(`Winograd's way with ${taps}x${taps} taps is wrong by ${error.toExponential(1)} on this adapter: nothing is written`);
   const [inputMs = 0, weightMs = 0, , outputMs = 0] = shortest(gpu, steps.map((step) => gpu.record(step)));
   for (const range of [x.range, w.range, y, v, u, m]) gpu.free(range);
   const ns = (ms: number, count: number) => Number(((1e6 * ms) / count).toFixed(gpu.info.kind === "hardware" ? 4 : 1));
@@ -143,8 +146,10 @@ export async function runTune({ out = TABLE }: { out?: string | undefined }): Pr
   console.error(`adapter  ${gpu.info.description || gpu.info.device}, table "${name}"`);
   const products = await tuneProducts(gpu);
   for (const { core, spec, gflops } of products) console.error(`${core} ${JSON.stringify(spec)}  ${gflops} GFLOP/s`);
-  const winograd = await tuneWinograd(gpu);
-  console.error(`F(2x2, 3x3): ${winograd.inputNs} ns a tile and channel of input, ${winograd.outputNs} of output, ${winograd.weightNs} a pair of channels`);
+  const winograd = { 2: await tuneWinograd(gpu, 2), 3: await tuneWinograd(gpu, 3) };
+  for (const [taps, { inputNs, outputNs, weightNs }] of Object.entries(winograd)) {
+    console.error(`transforms of ${taps}x${taps} taps: ${inputNs} ns a tile and channel of input, ${outputNs} of output, ${weightNs} a pair of channels`);
+  }
   const own: TunedAdapter = { adapter: gpu.info.description || gpu.info.device, date: new Date().toISOString().slice(0, 10), tuning: { products, winograd } };
   const tables = Object.entries({ ...TUNED, [name]: own }).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const head = '/** Written by `bun run tune`: what was measured, by class of adapter (the driver where it is software, else the vendor). */\nimport type { TunedAdapter } from "./gemm_plan.ts";\n';

@@ -24,11 +24,18 @@ export interface TunedProduct {
   gflops: number;
 }
 
+/** Winograd's transforms: ns per tile and channel of input and output, and per pair of channels of the weights. */
+export interface TransformCosts {
+  inputNs: number;
+  outputNs: number;
+  weightNs: number;
+}
+
 /** The measured table of one class of adapters. */
 export interface Tuning {
   products: readonly TunedProduct[];
-  /** Transforms of F(2x2, 3x3): ns per tile and channel of input and output, and per pair of channels of the weights. */
-  winograd: { inputNs: number; outputNs: number; weightNs: number };
+  /** Of F(3x3, 2x2) and F(2x2, 3x3), by taps. */
+  winograd: Readonly<Record<2 | 3, TransformCosts>>;
 }
 
 /** A table with where it comes from. */

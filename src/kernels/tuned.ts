@@ -129,9 +129,16 @@ export const TUNED: Readonly<Record<string, TunedAdapter>> = {
         }
       ],
       "winograd": {
-        "inputNs": 12.4,
-        "outputNs": 11.5,
-        "weightNs": 13.8
+        "2": {
+          "inputNs": 16.4,
+          "outputNs": 15.2,
+          "weightNs": 13
+        },
+        "3": {
+          "inputNs": 13.5,
+          "outputNs": 11.2,
+          "weightNs": 16.3
+        }
       }
     }
   },
@@ -147,9 +154,16 @@ export const TUNED: Readonly<Record<string, TunedAdapter>> = {
         }
       ],
       "winograd": {
-        "inputNs": 31.1,
-        "outputNs": 19.4,
-        "weightNs": 28.1
+        "2": {
+          "inputNs": 32.8,
+          "outputNs": 29.2,
+          "weightNs": 26
+        },
+        "3": {
+          "inputNs": 33.1,
+          "outputNs": 23.1,
+          "weightNs": 33.9
+        }
       }
     }
   }

@@ -108,7 +108,7 @@ const WORTHWHILE = 0.9;
 /** Whether transforms and products take less than the direct product, by the rates measured on such adapters; never where none were. */
 function pays(shape: WinogradShape, adapter: AdapterClass, problems: { direct: GemmProblem; product: GemmProblem; products: number; inputs: number; outputs: number }): boolean {
   if (!adapter.tuning || Math.min(shape.fromC, shape.toC) < LEAST_CHANNELS) return false;
-  const { inputNs, outputNs, weightNs } = adapter.tuning.winograd;
+  const { inputNs, outputNs, weightNs } = adapter.tuning.winograd[shape.taps];
   const { direct, product, products, inputs, outputs } = problems;
   const weights = shape.stride ** 2 * shape.fromC * shape.toC;
   const transformsMs = (inputs * inputNs + outputs * outputNs + weights * weightNs) / 1e6;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type AdapterClass, planGemm, planSplits, type Tuning, wantsPaddedColumns } from "../../src/kernels/gemm_plan.ts";
 import { TUNED } from "../../src/kernels/tuned.ts";
-import { type WinogradShape, winogradPays } from "../../src/kernels/winograd_plan.ts";
+import { productsOf, tilesOf, type WinogradShape, winogradPays, winogradWeightPays } from "../../src/kernels/winograd_plan.ts";
 
 const software: AdapterClass = { software: true, subgroupSize: 8, maxInvocations: 1024, maxWorkgroups: 65535 };
 const hardware: AdapterClass = { software: false, subgroupSize: 32, maxInvocations: 256, maxWorkgroups: 65535 };
@@ -57,7 +57,7 @@ const tuning: Tuning = {
     { core: "lanes", spec: { ROWS: 24, COLUMNS: 8 }, gflops: 30 },
     { core: "lanes", spec: { ROWS: 16, COLUMNS: 2 }, gflops: 20 },
   ],
-  winograd: { inputNs: 10, outputNs: 10, weightNs: 10 },
+  winograd: { 2: { inputNs: 10, outputNs: 10, weightNs: 10 }, 3: { inputNs: 10, outputNs: 10, weightNs: 10 } },
 };
 
 test("of what was measured, the fastest with its padding is chosen", () => {
@@ -80,7 +80,34 @@ test("F(2x2, 3x3) is chosen where its transforms cost less than it saves, and ne
   expect(winogradPays(layer(3, 8), tuned)).toBe(false);
   // One tile: transforming the weights costs more than it saves.
   expect(winogradPays({ ...layer(64, 64, 2), batch: 1 }, tuned)).toBe(false);
-  expect(winogradPays(layer(64, 64), { ...tuned, tuning: { ...tuning, winograd: { inputNs: 100, outputNs: 100, weightNs: 10 } } })).toBe(false);
+  expect(winogradPays(layer(64, 64), { ...tuned, tuning: { ...tuning, winograd: { ...tuning.winograd, 3: { inputNs: 100, outputNs: 100, weightNs: 10 } } } })).toBe(false);
+});
+
+test("F(3x3, 2x2) is chosen by the same count: of a deconvolution, its gradients, and where tiles are mostly padding", () => {
+  const tuned = { ...software, tuning };
+  const shape = { batch: 8, inH: 32, inW: 24, fromC: 256, outH: 64, outW: 48, toC: 256, taps: 2, stride: 2, padH: 1, padW: 1, transposed: true } as const;
+  const back = { ...shape, inH: 64, inW: 48, outH: 32, outW: 24, transposed: false } as const;
+  for (const adapter of [software, tuned]) {
+    expect([winogradPays(shape, adapter), winogradPays(back, adapter), winogradWeightPays(back, adapter)]).toEqual(Array.from({ length: 3 }, () => adapter === tuned));
+  }
+  // A tile of 3x3 of which one result exists: four times the direct product's multiplications.
+  expect(winogradPays({ ...shape, inH: 1, inW: 1, outH: 2, outW: 2 }, tuned)).toBe(false);
+});
+
+test("the phases of a deconvolution of 4x4 taps, stride 2 and padding 1, and of the convolution that goes back", () => {
+  const shape = { taps: 2, stride: 2, padH: 1, padW: 1, batch: 1, inH: 4, inW: 4, fromC: 1, outH: 8, outW: 8, toC: 1 } as const;
+  // y[2i] = w[1] x[i] + w[3] x[i - 1], y[2i + 1] = w[0] x[i + 1] + w[2] x[i], along either axis.
+  expect(productsOf({ ...shape, transposed: true }).map(([phase]) => phase)).toEqual([
+    { tapH: 3, tapW: 3, fromH: -1, fromW: -1, toH: 0, toW: 0 },
+    { tapH: 3, tapW: 2, fromH: -1, fromW: 0, toH: 0, toW: 1 },
+    { tapH: 2, tapW: 3, fromH: 0, fromW: -1, toH: 1, toW: 0 },
+    { tapH: 2, tapW: 2, fromH: 0, fromW: 0, toH: 1, toW: 1 },
+  ]);
+  // One sum of all phases: taps 0 and 2 meet x[2i - 1] and x[2i + 1], taps 1 and 3 x[2i] and x[2i + 2].
+  expect(productsOf({ ...shape, transposed: false })).toEqual([
+    [[0, 0], [0, 1], [1, 0], [1, 1]].map(([h = 0, w = 0]) => ({ tapH: h, tapW: w, fromH: h - 1, fromW: w - 1, toH: 0, toW: 0 })),
+  ]);
+  expect(tilesOf({ ...shape, transposed: true })).toEqual({ tilesH: 2, tilesW: 2 });
 });
 
 test("the tables that are shipped: products of the class's core, fastest first", () => {
@@ -89,6 +116,6 @@ test("the tables that are shipped: products of the class's core, fastest first",
     const rates = table.products.map(({ gflops }) => gflops);
     expect(rates.length).toBeGreaterThan(0);
     expect(rates).toEqual(rates.toSorted((a, b) => b - a));
-    expect(Math.min(...rates, ...Object.values(table.winograd))).toBeGreaterThan(0);
+    expect(Math.min(...rates, ...Object.values(table.winograd).flatMap((costs) => Object.values(costs)))).toBeGreaterThan(0);
   }
 });

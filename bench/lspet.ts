@@ -15,13 +15,13 @@ import { finishedRun, trainRun } from "./training.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FIGURE = "PCK@0.1 of the box";
 
-/** Configurations of configs/lspet by name in the table, with their seeds. */
-const METHODS: Readonly<Record<string, { readonly cfg: string; readonly seeds: readonly number[] }>> = {
-  supervised: { cfg: "supervised", seeds: [1, 2] },
-  "PoseCons affine": { cfg: "pose_cons_affine", seeds: [1] },
-  "PoseCons + JC": { cfg: "pose_cons_jc", seeds: [1] },
-  "PoseCons MULTI": { cfg: "pose_cons_multi", seeds: [1, 2] },
-  "PoseDual MULTI": { cfg: "pose_dual_multi", seeds: [1] },
+/** Configurations of configs/lspet by name in the table, with a colour for each of their seeds, which count from 1. */
+const METHODS: Readonly<Record<string, { readonly cfg: string; readonly colors: readonly string[] }>> = {
+  supervised: { cfg: "supervised", colors: ["#0072b2", "#8cbfe0"] },
+  "PoseCons affine": { cfg: "pose_cons_affine", colors: ["#009e73"] },
+  "PoseCons + JC": { cfg: "pose_cons_jc", colors: ["#cc79a7"] },
+  "PoseCons MULTI": { cfg: "pose_cons_multi", colors: ["#d55e00", "#efb58c"] },
+  "PoseDual MULTI": { cfg: "pose_dual_multi", colors: ["#000000"] },
 };
 
 export interface LspetBench {
@@ -37,23 +37,24 @@ export interface LspetBench {
 /** Trains every method with its seeds, one after another. */
 export async function runLspetBench({ data, runs = join(ROOT, "output", "bench_lspet"), only, out }: LspetBench): Promise<void> {
   const rows = [];
-  for (const [method, { cfg, seeds }] of Object.entries(METHODS)) {
+  for (const [method, { cfg, colors }] of Object.entries(METHODS)) {
     if (only !== undefined && !method.includes(only)) continue;
-    for (const seed of seeds) {
+    for (const [i, color] of colors.entries()) {
+      const seed = i + 1;
       const output = join(runs, `${cfg}_${seed}`);
       mkdirSync(output, { recursive: true });
       const began = performance.now();
       const before = await finishedRun(output);
       const { final, best, scores } = before ?? (await trainRun(output, { cfg: `lspet/${cfg}.yaml`, keys: [`DATASET.ROOT=${data}`, `SEED=${seed}`] }));
-      rows.push({ method, seed, final: final[FIGURE] ?? Number.NaN, best, curve: scores.map(({ epoch, score }): [number, number] => [epoch, score]) });
+      rows.push({ method, seed, color, final: final[FIGURE] ?? Number.NaN, best, curve: scores.map(({ epoch, score }): [number, number] => [epoch, score]) });
       console.error(`${method}, seed ${seed}: ${final[FIGURE]?.toFixed(2)} (${before ? `read from ${output}` : `${((performance.now() - began) / 1000).toFixed(0)} s`})`);
     }
   }
   console.log(await renderTable([FIGURE, "seed", "final", "best", "at epoch"], rows.map(({ method, seed, final, best }) => [method, String(seed), final.toFixed(2), best.score.toFixed(2), String(best.epoch)])));
   const json = out ?? join(ROOT, "bench", "results", `lspet-${commit()}.json`);
-  await writeFileAtomic(json, `${JSON.stringify({ commit: commit(), date: new Date().toISOString().slice(0, 10), figure: FIGURE, rows }, undefined, 2)}\n`);
+  await writeFileAtomic(json, `${JSON.stringify({ commit: commit(), date: new Date().toISOString().slice(0, 10), figure: FIGURE, rows: rows.map(({ color: _, ...row }) => row) }, undefined, 2)}\n`);
   const plot = json.replace(/\.json$/, ".png");
   const series = rows.map(({ method, seed, curve }) => ({ name: `${method}, seed ${seed}`, points: curve, symbols: true }));
-  await drawCurves({ title: "LSP Extended, 300 labelled and 1500 unlabelled persons", xLabel: "epoch", yLabels: [`${FIGURE}, %`], series, legend: "right", size: [860, 420] }, plot);
+  await drawCurves({ title: "LSP Extended, 300 labelled and 1500 unlabelled persons", xLabel: "epoch", yLabels: [`${FIGURE}, %`], series, colors: rows.map(({ color }) => color), legend: "right", size: [860, 420] }, plot);
   console.error(`written  ${json}  ${plot}`);
 }

@@ -37,6 +37,9 @@ const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 /** Between names above the plot, px: echarts takes them for shorter than they are. */
 const LEGEND_GAP = 26;
 
+/** Of a name beside the plot, px, about. */
+const CHARACTER_WIDTH = 7;
+
 /** Draws a chart as PNG bytes. */
 export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
   const [sharp, echarts] = await Promise.all([sharpModule(), import("echarts")]);
@@ -45,6 +48,7 @@ export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
   const right = figure.yLabels[1];
   const range = (limits: readonly [number, number] | undefined) => (limits ? { min: limits[0], max: limits[1] } : {});
   const beside = figure.legend === "right";
+  const longest = Math.max(...figure.series.map(({ name }) => name.length));
   const axis = (name: string, index: number) => ({
     ...range(figure.yRange),
     type: index === 0 && figure.logY ? ("log" as const) : ("value" as const),
@@ -64,7 +68,7 @@ export async function renderCurves(figure: CurveFigure): Promise<Uint8Array> {
     textStyle: { fontFamily: FONT_FAMILY },
     title: { text: figure.title, left: "center", top: 8, textStyle: { fontSize: 16, fontFamily: FONT_FAMILY } },
     legend: { itemWidth: 28, itemGap: beside ? 10 : LEGEND_GAP, icon: "path://M0 0h28v3H0z", ...(beside ? { orient: "vertical" as const, right: 16, top: "middle" } : { top: 40 }) },
-    grid: { left: 78, right: beside ? 190 : right ? 78 : 28, top: beside ? 48 : 84, bottom: 56 },
+    grid: { left: 78, right: beside ? 64 + CHARACTER_WIDTH * longest : right ? 78 : 28, top: beside ? 48 : 84, bottom: 56 },
     xAxis: { type: "value", max: "dataMax" as const, ...range(figure.xRange), name: figure.xLabel, nameLocation: "middle", nameGap: 32, scale: true, splitLine: { show: false } },
     yAxis: right ? [axis(figure.yLabels[0], 0), axis(right, 1)] : [axis(figure.yLabels[0], 0)],
     series: figure.series.map(({ name, points, axis: yAxisIndex = 0, symbols }) => ({

@@ -106,7 +106,7 @@ describe("help", () => {
   test("train --keys lists the configuration keys with defaults", async () => {
     const { code, output } = await run(["train", "--keys"]);
     expect(code).toBe(0);
-    expect(output).toMatch(/^TRAIN\.LR +number, default 0\.001$/m);
+    expect(output).toMatch(/^TRAIN\.LR +a number above 0, at most 1000, default 0\.001$/m);
   });
 });
 

@@ -17,8 +17,9 @@ export interface Row {
   /** Host time of a replayed step, as a share of the step. */
   hostShare?: number;
   images?: number;
-  /** Largest relative error of the check. */
+  /** Largest relative error of the check, and what it may be where that is not the table's own bound. */
   error?: number;
+  allowedError?: number;
   bytes?: number;
 }
 
@@ -39,10 +40,14 @@ function uniformValues(count: number, stream: number): Float32Array {
   return values;
 }
 
-/** Uniform values in [-1, 1) on the device and here. */
-export function uploadRandom(gpu: Gpu, count: number, stream: number): { range: BufferRange; values: Float32Array } {
+/** Uniform values in [-1, 1) on the device and here; stored as half floats, and rounded to them here, where asked. */
+export function uploadRandom(gpu: Gpu, count: number, stream: number, { half = false }: { half?: boolean } = {}): { range: BufferRange; values: Float32Array } {
   const values = uniformValues(count, stream);
-  return { range: gpu.upload(values, "bench"), values };
+  if (!half) return { range: gpu.upload(values, "bench"), values };
+  const rounded = Float16Array.from({ length: 2 * Math.ceil(count / 2) }, (_, i) => values[i] ?? 0); // whole words
+  const range = gpu.persistent(rounded.byteLength, "bench", { element: "f16" });
+  gpu.write(range, new Uint16Array(rounded.buffer));
+  return { range, values: Float32Array.from(rounded.subarray(0, count)) };
 }
 
 /** A memory-bound case: bytes that must move at least, and a check. */

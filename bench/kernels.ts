@@ -1,5 +1,6 @@
 /** Where the time of one training step goes: every kernel with its calls, device time and rates. */
 import { openDevice } from "../src/gpu/device.ts";
+import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { renderTable } from "../src/train/log.ts";
 import { writeReport } from "./report.ts";
@@ -9,6 +10,7 @@ import { buildStep, POSE_CONS, QUICKSTART, type StepProblem, stepProblem } from 
 export async function runKernelBench({ cfg, out }: { cfg?: string | undefined; out?: string | undefined }): Promise<void> {
   const problem: StepProblem = cfg === undefined ? stepProblem("quickstart PoseCons", ...QUICKSTART, ...POSE_CONS) : { name: cfg, config: (await loadConfig(cfg)).config };
   const gpu = await openDevice();
+  await openMatrixCore(gpu, console.error); // for steps in mixed precision
   const { prepare, work } = buildStep(gpu, problem);
   prepare(0);
   const recording = gpu.record(work, { execute: false });

@@ -1,5 +1,6 @@
 /** Layers of networks: each direction checked against the definition, then timed. */
 import type { Gpu } from "../src/gpu/device.ts";
+import { SUBGROUP_MATRIX } from "../src/gpu/subgroup_matrix.ts";
 import { timeReplay } from "../src/gpu/time_replay.ts";
 import { convForward, convFlops, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../src/kernels/conv.ts";
 import type { GemmCore, GemmForce } from "../src/kernels/gemm_plan.ts";
@@ -52,12 +53,23 @@ function swapped(w: Float32Array, { inC, outC }: ConvShape): Float32Array {
 export interface Algorithm {
   name: string;
   force: GemmForce;
+  /** Activations are stored as half floats, as in mixed precision; f32 weights are rounded to them. */
+  half?: boolean;
+}
+
+/** Relative error of results that are rounded to half floats, like the operands of their products. */
+const HALF_ERROR = 2e-3;
+
+/** The matrix core as mixed precision uses it, or in words why this adapter cannot. */
+export function matrixAlgorithm({ features }: Gpu): Algorithm | string {
+  return features.has(SUBGROUP_MATRIX) ? { name: "matrix", force: { core: "matrix" }, half: true } : "the adapter has no subgroup matrices";
 }
 
 /** Algorithms that the adapter can run. */
 export function algorithms(gpu: Gpu): Algorithm[] {
   const cores: readonly GemmCore[] = ["tile", ...(gpu.info.subgroupSize ? (["lanes"] as const) : []), ...(gpu.info.subgroupSize === 4 ? (["lanes4"] as const) : [])];
-  return [...cores.map((core) => ({ name: core, force: { core } })), { name: "winograd", force: { winograd: true } }];
+  const matrix = matrixAlgorithm(gpu);
+  return [...cores.map((core) => ({ name: core, force: { core } })), { name: "winograd", force: { winograd: true } }, ...(typeof matrix === "string" ? [] : [matrix])];
 }
 
 /** Whether Winograd's transforms can do it. */
@@ -72,14 +84,16 @@ export function convCase({ name, kind, shape }: ConvProblem, direction: Directio
     name: `${name} ${direction}${algorithm ? `, ${algorithm.name}` : ""}`,
     async run(gpu) {
       const s = shape;
-      const x = uploadRandom(gpu, s.batch * s.inH * s.inW * s.inC, 1);
+      const half = algorithm?.half ?? false;
+      const x = uploadRandom(gpu, s.batch * s.inH * s.inW * s.inC, 1, { half });
       const w = uploadRandom(gpu, s.kernelH * s.kernelW * s.inC * s.outC, 2);
-      const gy = uploadRandom(gpu, s.batch * s.outH * s.outW * s.outC, 3);
+      const gy = uploadRandom(gpu, s.batch * s.outH * s.outW * s.outC, 3, { half });
       const deconv = kind === "deconv";
       if (deconv) gpu.write(w.range, swapped(w.values, s));
       // In terms of the convolution: what a deconvolution calls forward is its input gradient, and the other way round.
       const role: Direction = deconv && direction !== "gradWeight" ? (direction === "forward" ? "gradInput" : "forward") : direction;
-      const out = gpu.persistent({ forward: gy, gradInput: x, gradWeight: w }[role].range.bytes, "result");
+      const { bytes: outBytes, allocation } = { forward: gy, gradInput: x, gradWeight: w }[role].range;
+      const out = gpu.persistent(outBytes, "result", { element: allocation.element });
       const work = () => {
         if (role === "forward") {
           if (deconv) deconvGradInput(gpu, { gradY: x.range, w: w.range, gradX: out, shape, ...forced });
@@ -91,7 +105,8 @@ export function convCase({ name, kind, shape }: ConvProblem, direction: Directio
         else convGradWeight(gpu, { x: x.range, gradY: gy.range, gradW: out, shape, ...forced });
       };
       gpu.scope(work);
-      const result = await gpu.readFloats(out);
+      const stored = await gpu.read(out);
+      const result = allocation.element === "f16" ? new Float16Array(stored) : new Float32Array(stored);
       const random = new Random({ seed: 4, stream: 510 });
       let [error, largest] = [0, 1e-9];
       for (let k = 0; k < CHECKS; k++) {
@@ -107,7 +122,7 @@ export function convCase({ name, kind, shape }: ConvProblem, direction: Directio
       const ms = timeReplay(gpu, work);
       const bytes = x.range.bytes + w.range.bytes + gy.range.bytes;
       for (const range of [x.range, w.range, gy.range, out]) gpu.free(range);
-      return { name: this.name, ms, gflops: convFlops(s) / ms / 1e6, gbytes: bytes / ms / 1e6, error: error / largest };
+      return { name: this.name, ms, gflops: convFlops(s) / ms / 1e6, gbytes: bytes / ms / 1e6, error: error / largest, ...(half ? { allowedError: HALF_ERROR } : {}) };
     },
   };
 }

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AugmentStep } from "../src/augment/chain.ts";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
+import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { float32Tensor, type StoredTensor, writeSafetensors } from "../src/interop/safetensors.ts";
 import { convForward, convGradInput, convGradWeight } from "../src/kernels/conv.ts";
 import { viewPlan } from "../src/methods/build.ts";
@@ -273,6 +274,7 @@ function hasTensorflow(): boolean {
 /** Runs the races whose name contains `only`; returns whether both sides computed the same. */
 export async function runPeerBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<boolean> {
   const gpu = await openDevice();
+  await openMatrixCore(gpu, console.error); // for steps in mixed precision
   const folder = await mkdtemp(join(tmpdir(), "limber-peers-"));
   const wanted = (name: string) => !only || name.includes(only);
   const steps = stepRaces(gpu.info.kind === "hardware").filter(({ problem }) => wanted(problem.name));

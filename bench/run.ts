@@ -15,7 +15,7 @@ import { heatmapMse } from "../src/ops/heatmap_mse.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
 import type { CropSample } from "../src/data/sample.ts";
 import { type Case, largestDifference, memoryCase, uploadRandom } from "./case.ts";
-import { algorithms, convCase, type Direction, takesWinograd } from "./layers.ts";
+import { algorithms, convCase, type Direction, matrixAlgorithm, takesWinograd } from "./layers.ts";
 import { type ConvProblem, hrnetW32, mergedLayers, poseResnet18, poseResnet50, square } from "./problems.ts";
 import { runTable } from "./table.ts";
 
@@ -163,7 +163,10 @@ function layerCases(gpu: Gpu): Case[] {
   const byAlgorithm = compared.flatMap((problem) =>
     DIRECTIONS.flatMap((direction) => algorithms(gpu).filter(({ name }) => name !== "winograd" || takesWinograd(problem)).map((algorithm) => convCase(problem, direction, algorithm))),
   );
-  return [convCase(square(1024), "forward"), ...planned, ...byAlgorithm];
+  const matrix = matrixAlgorithm(gpu);
+  if (typeof matrix === "string") console.error(`skipped  rows by the matrix core: ${matrix}`);
+  const byMatrices = typeof matrix === "string" ? [] : problems.filter(({ name }) => name.startsWith("merged")).flatMap((problem) => DIRECTIONS.map((direction) => convCase(problem, direction, matrix)));
+  return [convCase(square(1024), "forward"), ...planned, ...byAlgorithm, ...byMatrices];
 }
 
 /** What surrounds the layers. */

@@ -3,6 +3,7 @@
  * loss falls, and a replay makes nothing.
  */
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
+import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { BENCH_ROUNDS } from "../src/gpu/time_replay.ts";
 import type { Case, Row } from "./case.ts";
 import { buildStep, DUAL_MULTI_4, MULTI_2, MULTI_4, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
@@ -73,6 +74,7 @@ async function measure(gpu: Gpu, problem: StepProblem, name: string): Promise<Ro
 /** Runs the table; returns whether every check passed. */
 export async function runStepBench({ only, out, large }: { only?: string | undefined; out?: string | undefined; large: boolean }): Promise<boolean> {
   const gpu = await openDevice();
+  await openMatrixCore(gpu, console.error); // for steps in mixed precision
   const problems = stepProblems({ hardware: gpu.info.kind === "hardware", large });
   return runTable(gpu, { name: "step", cases: problems.map(stepCase), only, out });
 }

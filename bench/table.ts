@@ -44,7 +44,7 @@ export async function runTable(gpu: Gpu, { name: table, cases, only, out }: Tabl
   }
   const digits = (value: number | undefined, count: number) => (value === undefined ? "" : value.toFixed(count));
   const percent = (share: number | undefined, count: number) => digits(share === undefined ? undefined : 100 * share, count);
-  const wrong = ({ error }: Row) => error !== undefined && !(error <= ALLOWED_ERROR);
+  const wrong = ({ error, allowedError = ALLOWED_ERROR }: Row) => error !== undefined && !(error <= allowedError);
   console.log(
     await renderTable(
       ["", "ms", "GFLOP/s", "GB/s", "ceiling %", "images/s", "host %", "MiB", "check"],

@@ -7,6 +7,8 @@ import { type Gpu, openDevice } from "../gpu/device.ts";
 import { installedDrivers, systemLoaderPresent } from "../gpu/driver.ts";
 import { embeddedFolder, embeddedPresent } from "../gpu/embedded_driver.ts";
 import { togglesFor } from "../gpu/native.ts";
+import { SUBGROUP_MATRIX } from "../gpu/subgroup_matrix.ts";
+import { openMatrixCore } from "../kernels/matrix_gate.ts";
 
 /** Outcome of the self test. */
 interface SelfTest {
@@ -59,12 +61,14 @@ async function selfTest(gpu: Gpu): Promise<SelfTest> {
 }
 
 /** Plain sentences about what would make this machine better. */
-export function advice(facts: { kind: string; features: ReadonlySet<string>; right: boolean; nvidia: boolean }): string[] {
+export function advice(facts: { kind: string; features: ReadonlySet<string>; right: boolean; nvidia: boolean; matrixFault?: string | undefined }): string[] {
   const lines: string[] = [];
   if (!facts.right) lines.push("The self test gave wrong numbers: do not train on this driver; try another with ADAPTER=lavapipe or ADAPTER=swiftshader.");
   if (facts.kind === "swiftshader") lines.push("Install mesa-vulkan-drivers 25 or newer (Debian 12: from bookworm-backports) and libvulkan1: lavapipe is about three times as fast as the embedded driver.");
   if (facts.kind === "lavapipe") lines.push("This is a software driver: fine for tests and small runs; any GPU with a Vulkan driver is faster.");
   if (facts.kind === "hardware" && !facts.features.has("subgroups")) lines.push("The adapter offers no subgroups; the tile core is used for all products.");
+  if (facts.kind === "hardware" && !facts.features.has(SUBGROUP_MATRIX)) lines.push("The adapter offers no subgroup matrices (chromium-experimental-subgroup-matrix, 16x16x16 of f16 with sums in f32): PRECISION=mixed computes in f32.");
+  if (facts.matrixFault !== undefined) lines.push(facts.matrixFault);
   if (facts.nvidia && !facts.features.has("shader-f16")) lines.push("f16 is not offered: NVIDIA's driver needs to be recent, or the toggle vulkan_enable_f16_on_nvidia was refused.");
   return lines.length > 0 ? lines : ["Nothing to improve."];
 }
@@ -103,6 +107,8 @@ export async function runDoctor({ json }: { json: boolean }): Promise<boolean> {
     return false;
   }
   const test = await selfTest(gpu);
+  let matrixFault: string | undefined;
+  const matrixCore = await openMatrixCore(gpu, (line) => (matrixFault = line));
   const { info, limits } = gpu;
   const nvidia = /nvidia/i.test(info.vendor + info.description);
   const toggles = togglesFor(gpu.mode);
@@ -113,14 +119,15 @@ export async function runDoctor({ json }: { json: boolean }): Promise<boolean> {
     maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
   };
-  const sentences = advice({ kind: info.kind, features: gpu.features, right: test.right, nvidia });
+  const sentences = advice({ kind: info.kind, features: gpu.features, right: test.right, nvidia, matrixFault });
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-  print({ ...machine, usable: test.right, adapter: info, features: [...gpu.features], limits: keyLimits, toggles, selfTest: test, advice: sentences }, () => [
+  print({ ...machine, usable: test.right, adapter: info, features: [...gpu.features], limits: keyLimits, toggles, matrixCore, selfTest: test, advice: sentences }, () => [
     ...machineRows(),
     "",
     row("adapter", `${info.description || info.device} (${info.kind})`),
     row("vendor", `${info.vendor} ${info.architecture}`.trim()),
     row("features", [...gpu.features].join(" ") || "none"),
+    row("matrix core", matrixCore ? "right; PRECISION=mixed uses it" : gpu.features.has(SUBGROUP_MATRIX) ? "WRONG, not used" : "no subgroup matrices"),
     row("subgroup", info.subgroupSize ? `${info.subgroupSize} lanes` : "size not fixed"),
     row("buffers", `${mib(keyLimits.maxBufferSize)} each, ${mib(keyLimits.maxStorageBufferBindingSize)} bound at once, ${keyLimits.maxStorageBuffersPerShaderStage} a shader`),
     row("workgroups", `${keyLimits.maxComputeInvocationsPerWorkgroup} invocations, ${keyLimits.maxComputeWorkgroupStorageSize / 1024} KiB shared`),

@@ -49,7 +49,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   await mkdir(folder, { recursive: true });
   for (const note of loaded.notes) say(`note      ${note}`);
   const { stepsPerEpoch } = data;
-  const trainer = await Trainer.open(config, { crop: source.cropFacts(TRAIN.BATCH_SIZE), stepsPerEpoch, folder, debug });
+  const trainer = await Trainer.open(config, { crop: source.cropFacts(TRAIN.BATCH_SIZE), stepsPerEpoch, folder, debug }, say);
   const { gpu, model, method, losses, progress } = trainer;
   const networks = networksOf(model);
 

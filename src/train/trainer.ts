@@ -7,6 +7,7 @@ import { configDigest, restoreConfig, resumeConflicts } from "../config/resume.t
 import type { CropBatchFacts } from "../augment/crop_batch.ts";
 import { ConfigError } from "../error.ts";
 import { type Gpu, openDevice } from "../gpu/device.ts";
+import { openMatrixCore } from "../kernels/matrix_gate.ts";
 import { buildMethod, viewPlan } from "../methods/build.ts";
 import type { Inspection, TrainingBatch, TrainingMethod } from "../methods/method.ts";
 import { passSlots } from "../methods/semi/consistency.ts";
@@ -60,9 +61,11 @@ export class Trainer {
   readonly #state: TrainingState;
   readonly #inspector: StepDebugger | undefined;
 
-  /** Opens the device and builds everything, with initial weights. Errors: GpuError, ConfigError. */
-  static async open(config: ResolvedConfig, facts: TrainerFacts): Promise<Trainer> {
-    return new Trainer(await openDevice(), config, facts);
+  /** Opens the device and builds everything, with initial weights; says what of the device stays unused. Errors: GpuError, ConfigError. */
+  static async open(config: ResolvedConfig, facts: TrainerFacts, say: (line: string) => void): Promise<Trainer> {
+    const gpu = await openDevice();
+    if (config.PRECISION === "mixed") await openMatrixCore(gpu, say);
+    return new Trainer(gpu, config, facts);
   }
 
   private constructor(gpu: Gpu, config: ResolvedConfig, { crop, stepsPerEpoch, folder, debug }: TrainerFacts) {

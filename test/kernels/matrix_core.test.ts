@@ -31,8 +31,6 @@ const CASES: Conv[] = [
   { n: 2, h: 10, w: 9, ci: 8, co: 24, kh: 3, kw: 3, sh: 2, sw: 2, ph: 1, pw: 1 },
   { n: 2, h: 9, w: 12, ci: 4, co: 37, kh: 4, kw: 4, sh: 2, sw: 2, ph: 1, pw: 1 },
   { n: 2, h: 7, w: 7, ci: 6, co: 5, kh: 1, kw: 1, sh: 2, sw: 2, ph: 0, pw: 0 },
-  { n: 2, h: 19, w: 21, ci: 16, co: 4, kh: 3, kw: 3, sh: 4, sw: 6, ph: 3, pw: 5, dh: 2, dw: 4 },
-  { n: 2, h: 11, w: 13, ci: 5, co: 35, kh: 3, kw: 3, sh: 1, sw: 1, ph: 2, pw: 2, dh: 2, dw: 2 },
   ...Array.from({ length: 4 }, () => {
     const [kh, kw] = [random.integer(1, 6), random.integer(1, 6)];
     return {
@@ -73,7 +71,7 @@ async function convolutions(c: Conv, force: GemmForce, stream: number): Promise<
   return results;
 }
 
-test("the matrix core emulated: convolution and deconvolution with their gradients, ragged, strided, dilated, in slices", async () => {
+test("the matrix core emulated: convolution and deconvolution with their gradients, ragged, strided, in slices", async () => {
   for (const [i, c] of CASES.entries()) {
     const results = await convolutions(c, { core: "emulated", ...(i % 2 === 1 ? { splits: 3 } : {}) }, 5 * i);
     for (const [what, { found, expected }] of Object.entries(results)) expectClose(found, expected, "kernel", `${what} ${JSON.stringify(c)} seed ${TEST_SEED}`);

@@ -11,8 +11,8 @@ import { type Evaluation, mainRow } from "./evaluate.ts";
 import { renderTable, showDuration } from "./log.ts";
 import type { Trainer } from "./trainer.ts";
 
-/** A run at least this long measures the adapter's ceiling at its end, which takes a second on a CPU. */
-const CEILING_WORTH_MS = 60_000;
+/** A run at least this long measures the adapter's ceilings at its end, which takes a second or two on a CPU. */
+const CEILING_WORTH_MS = 20_000;
 
 const METHOD_NAMES: Readonly<Record<string, string>> = { pose_cons: "PoseCons", pose_dual: "PoseDual", pose_sspcm: "SSPCM" };
 
@@ -42,6 +42,9 @@ export function openingLines(trainer: Trainer, config: ResolvedConfig, { labelle
   ];
 }
 
+/** What of a trainer its end tells of. */
+export type ClosingTrainer = Pick<Trainer, "gpu" | "scaler" | "progress" | "flops"> & { readonly runner: Pick<Trainer["runner"], "host" | "recording"> };
+
 /** What the end of a run tells besides the trainer. */
 export interface ClosingFacts {
   readonly evaluation: Evaluation;
@@ -56,7 +59,7 @@ export interface ClosingFacts {
 }
 
 /** The lines below the last epoch: scores, the best, time, speed, memory, figures. Measures the adapter's ceiling where the run was long enough. */
-export async function closingLines(trainer: Trainer, { evaluation, imagesPerStep, ms, corrupt, figures }: ClosingFacts): Promise<string[]> {
+export async function closingLines(trainer: ClosingTrainer, { evaluation, imagesPerStep, ms, corrupt, figures }: ClosingFacts): Promise<string[]> {
   const { gpu, runner, scaler, progress } = trainer;
   const { rows, primaryName } = evaluation;
   const { host, recording } = runner;

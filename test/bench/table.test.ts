@@ -18,8 +18,9 @@ test("a table gives shares of measured ceilings, writes adapter, commit and rows
     expect(await runTable(gpu, { name: "test", cases, only: "o", out })).toBe(false);
     expect(await runTable(gpu, { name: "test", cases, only: "p", out })).toBe(true);
     expect(gpu.memory.live).toBe(live); // what the ceilings were measured with is given back
-    const { adapter, commit, ceilings, rows } = JSON.parse(await readFile(out, "utf8"));
-    expect([adapter.kind, typeof commit]).toEqual([gpu.info.kind, "string"]);
+    const { adapter, commit, modified, ceilings, rows } = JSON.parse(await readFile(out, "utf8"));
+    expect([adapter.kind, typeof commit, typeof modified]).toEqual([gpu.info.kind, "string", "boolean"]);
+    expect(adapter.description).toBe(gpu.info.description); // with the driver's version
     expect(rows.map((one: Row) => one.name)).toEqual(["product", "copy"]);
     expect(rows[0].ceilingShare).toBeCloseTo(3 / ceilings.gemmGflops, 9);
     expect(rows[1].ceilingShare).toBeCloseTo(2 / ceilings.copyGbytes, 9);

@@ -84,6 +84,22 @@ describe("how many boxes a view cuts, by key and method (D-4):", () => {
   });
 });
 
+test("PROG_MODE goes by the run's epochs, with STEP_WISE by the steps of each", () => {
+  const four = ["A30 > A60", "A30 > CM", "A30 > JC", "A30 > JC+CM"];
+  const modes = (places: readonly (readonly [epoch: number, stepInEpoch: number])[], ...overrides: string[]) => {
+    const { method } = firstStep(["PROG_MODE=PROG_5", "TRAIN.BEGIN_EPOCH=4", "TRAIN.END_EPOCH=8", ...overrides]);
+    return places.map(([epoch, stepInEpoch]) => method.mode({ epoch, stepInEpoch, step: 0 }));
+  };
+  expect(modes([[4, 3], [5, 3], [6, 0], [7, 0]])).toEqual(four);
+  expect(modes([[7, 0], [7, 1], [4, 2], [5, 3]], "STEP_WISE=true")).toEqual(four);
+});
+
+test("RAND_MAGNITUDE is that of RandAugment and of YOCO", () => {
+  const chain = (...overrides: string[]) => viewPlan(parse(BASE, overrides).config)?.stages[0]?.views[0];
+  expect(chain("USE_RandAug_AUG=true", "RAND_MAGNITUDE=[5, 25]")).toEqual([{ kind: "rand_augment", magnitude: [5, 25] }]);
+  expect(chain("USE_YOCORA_AUG=true", "RAND_MAGNITUDE=7")).toEqual([{ kind: "yoco", policy: "rand_augment", magnitude: [7, 7] }]);
+});
+
 describe("OPTIONS:", () => {
   /** The views' images behind their last step, and whether each pixel of the first sample is the loader's. */
   async function cut(overrides: readonly string[], labelledJoints?: readonly number[]) {

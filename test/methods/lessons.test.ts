@@ -50,6 +50,21 @@ test("PoseDual: each network's labels are the other's heatmaps; PoseCons' are it
   expect(new Set(await labels(single))).toEqual(new Set([0]));
 });
 
+test("PoseDual: a teacher whose view is cut at joints takes the other's, which see the image as it is", async () => {
+  const changed = async (teacher: string) => {
+    const own = tinyTrainer(gpu, { batch: BATCH, networks: 2, views: [], couples: [[teacher, "A60"]] });
+    own.prepare(0);
+    // The first network's labels are the second's heatmaps.
+    const before = (await own.method.inspect()).targets;
+    setLastLayer(own, "resnet.", waves);
+    return !Bun.deepEquals((await own.method.inspect()).targets, before);
+  };
+  expect(await changed("A30")).toBe(false);
+  expect(await changed("CO")).toBe(false);
+  expect(await changed("JC")).toBe(true);
+  expect(await changed("JO")).toBe(true);
+});
+
 /** Place of the largest value of every map [n, h, w, joints], and the first of equals. */
 function peaks(maps: Float32Array): [x: number, y: number][] {
   return Array.from({ length: BATCH * JOINTS }, (_, i) => {

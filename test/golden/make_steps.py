@@ -134,7 +134,7 @@ def train(networks, warped, learning_rate):
         loss_cons = sum(golden.heatmap_loss(own(hard), label, ones) for own, label in zip(networks, pseudo[::-1]))
         optimiser.zero_grad()
         (loss_pose + loss_cons).backward()
-        if step == 0 and warped:
+        if step == 0:
             for n, own in enumerate(networks):
                 tensors |= golden.gradients(own, f"grad.{n}.")
         optimiser.step()

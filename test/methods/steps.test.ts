@@ -105,7 +105,7 @@ async function tenSteps({ golden, weights, width, learningRate, tolerance }: Fil
     training.prepare({ labelled: batch(STREAMS.labelled, step), unlabelled: batch(STREAMS.unlabelled, step) }, place);
     adam.prepare(learningRate);
     runner.run(training.generation, training.mode(place));
-    if (step === 0 && warped) {
+    if (step === 0) {
       for (const [n, { prefix }] of model.networks.entries()) {
         for (const declaration of store.declarations.filter((own) => own.name.startsWith(prefix))) {
           const actual = await store.parameter(declaration.name).gradient.toArray();

@@ -8,16 +8,20 @@ import { type BufferRange, type Gpu, openDevice, type Recording } from "../src/g
 import { adapterClass, tuningClass } from "../src/kernels/gemm.ts";
 import { type GemmCore, planGemm, type TransformCosts, type TunedAdapter, type TunedProduct } from "../src/kernels/gemm_plan.ts";
 import { matmul } from "../src/kernels/matmul.ts";
+import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { TUNED } from "../src/kernels/tuned.ts";
 import { transformInput, transformOutput, transformWeights } from "../src/kernels/winograd.ts";
 import { phasesOf, POSITIONS, tilesOf, type WinogradPhase, type WinogradShape } from "../src/kernels/winograd_plan.ts";
 import { Random } from "../src/random.ts";
 import { uploadRandom } from "./case.ts";
+import { matrixAlgorithm } from "./layers.ts";
 
 const TABLE = fileURLToPath(new URL("../src/kernels/tuned.ts", import.meta.url));
 const ROUNDS = 12;
 const CHECKS = 64;
 const ALLOWED_ERROR = 1e-4;
+/** The matrix core rounds operands to half floats. */
+const ALLOWED_MATRIX_ERROR = 2e-3;
 
 /** Rows by column vectors of the lanes core: beyond 192 accumulators lavapipe stops unrolling, at a fifth of the speed. */
 const LANES_TILES = [[24, 8], [16, 8], [8, 8], [24, 6], [16, 6], [32, 4], [24, 4], [16, 4], [32, 3], [24, 3], [32, 2], [24, 2], [16, 2], [32, 1], [16, 1]] as const;
@@ -25,7 +29,11 @@ const LANES_TILES = [[24, 8], [16, 8], [8, 8], [24, 6], [16, 6], [32, 4], [24, 4
 /** Tiles of rows, columns, depth, and rows and columns a thread, of the tile core. */
 const TILES = [[64, 64, 16, 4, 4], [64, 32, 16, 4, 4], [128, 64, 16, 8, 4], [64, 128, 16, 4, 8], [128, 128, 8, 8, 8], [128, 128, 16, 8, 8], [128, 32, 16, 8, 4], [32, 32, 16, 4, 4]] as const;
 
+/** Tiles of rows, columns, depth, and rows and columns a subgroup, of the matrix core: 32 KiB of workgroup memory at most. */
+const MATRIX_TILES = [[128, 128, 32, 64, 32], [128, 128, 32, 32, 64], [128, 128, 32, 64, 64], [128, 64, 32, 32, 32], [64, 128, 32, 32, 32], [128, 64, 32, 64, 32], [64, 64, 32, 32, 32], [64, 64, 64, 32, 32], [64, 64, 32, 32, 16]] as const;
+
 function candidates(core: GemmCore): Omit<TunedProduct, "gflops">[] {
+  if (core === "matrix") return MATRIX_TILES.map(([TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, REGION_ROWS, REGION_COLUMNS]) => ({ core, spec: { TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, REGION_ROWS, REGION_COLUMNS } }));
   if (core === "lanes4") return [{ core, spec: {} }];
   if (core === "lanes") return LANES_TILES.map(([ROWS, COLUMNS]) => ({ core, spec: { ROWS, COLUMNS } }));
   return TILES.map(([TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREAD_ROWS, THREAD_COLUMNS]) => ({ core, spec: { TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREAD_ROWS, THREAD_COLUMNS } }));
@@ -54,7 +62,8 @@ function shortest(gpu: Gpu, recordings: readonly Recording[]): number[] {
 
 /** Largest difference of sampled elements from `expected`, relative to the largest of them. */
 async function sampledError(gpu: Gpu, out: BufferRange, expected: (at: number) => number): Promise<number> {
-  const result = await gpu.readFloats(out);
+  const stored = await gpu.read(out);
+  const result = out.allocation.element === "f16" ? new Float16Array(stored) : new Float32Array(stored);
   const random = new Random({ seed: 8, stream: 540 });
   let [error, largest] = [0, 1e-9];
   for (let k = 0; k < CHECKS; k++) {
@@ -65,15 +74,25 @@ async function sampledError(gpu: Gpu, out: BufferRange, expected: (at: number) =
   return error / largest;
 }
 
-/** Rates of a core's candidates on a product that fills all of their tiles, fastest first. */
-async function tuneProducts(gpu: Gpu): Promise<TunedProduct[]> {
+/** Rates of the f32 core, and of the matrix core where its gate opens, fastest first. */
+async function tuneCores(gpu: Gpu): Promise<TunedProduct[]> {
+  const { core } = planGemm({ rows: 1024, columns: 1024, depth: 1024, batch: 1 }, adapterClass(gpu));
+  const products = await tuneProducts(gpu, core);
+  const matrix = matrixAlgorithm(gpu);
+  if (typeof matrix === "string") console.error(`matrix   skipped: ${matrix}`);
+  else if (await openMatrixCore(gpu, console.error)) products.push(...(await tuneProducts(gpu, "matrix")));
+  return products.toSorted((x, y) => y.gflops - x.gflops);
+}
+
+/** Rates of a core's candidates on a product that fills all of their tiles. */
+async function tuneProducts(gpu: Gpu, core: GemmCore): Promise<TunedProduct[]> {
   const adapter = adapterClass(gpu);
-  const { core } = planGemm({ rows: 1024, columns: 1024, depth: 1024, batch: 1 }, adapter);
   const large = !adapter.software;
   // Whole numbers of all tiles; on hardware large enough to fill it.
   const [rows, columns, depth] = large ? [3072, 3072, 1024] : [768, 192, 512];
-  const [a, b] = [uploadRandom(gpu, rows * depth, 1), uploadRandom(gpu, depth * columns, 2)];
-  const c = gpu.persistent(4 * rows * columns, "c");
+  const half = core === "matrix"; // as mixed precision stores its features
+  const [a, b] = [uploadRandom(gpu, rows * depth, 1, { half }), uploadRandom(gpu, depth * columns, 2)];
+  const c = gpu.persistent((half ? 2 : 4) * rows * columns, "c", { element: half ? "f16" : "f32" });
   const expected = (at: number) => {
     const [row, column] = [Math.floor(at / columns), at % columns];
     let sum = 0;
@@ -87,7 +106,7 @@ async function tuneProducts(gpu: Gpu): Promise<TunedProduct[]> {
     const force = { core, spec: candidate.spec, splits: 1 };
     gpu.scope(() => matmul(gpu, { a: a.range, b: b.range, c, product, force }));
     const error = await sampledError(gpu, c, expected);
-    if (error > ALLOWED_ERROR) {
+    if (!(error <= (half ? ALLOWED_MATRIX_ERROR : ALLOWED_ERROR))) {
       console.error(`${core} ${JSON.stringify(candidate.spec)}  WRONG by ${error.toExponential(1)}, left out`);
       continue;
     }
@@ -144,7 +163,7 @@ export async function runTune({ out = TABLE }: { out?: string | undefined }): Pr
   const gpu = await openDevice();
   const name = tuningClass(gpu);
   console.error(`adapter  ${gpu.info.description || gpu.info.device}, table "${name}"`);
-  const products = await tuneProducts(gpu);
+  const products = await tuneCores(gpu);
   for (const { core, spec, gflops } of products) console.error(`${core} ${JSON.stringify(spec)}  ${gflops} GFLOP/s`);
   const winograd = { 2: await tuneWinograd(gpu, 2), 3: await tuneWinograd(gpu, 3) };
   for (const [taps, { inputNs, outputNs, weightNs }] of Object.entries(winograd)) {

@@ -272,7 +272,8 @@ function winogradPlan(
     result === "gradInput"
       ? { ...common, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, transposed: true }
       : { ...common, inH, inW, fromC: inC, outH, outW, toC: outC, transposed: false };
-  const possible = plain && kernelH === taps * stride && winogradFits(planned);
+  // The weights' gradient is made a phase at a time.
+  const possible = plain && kernelH === taps * stride && winogradFits(result === "gradWeight" ? { ...planned, stride: 1 } : planned);
   if (force?.winograd && !possible) throw new Error("Winograd's transforms need a square kernel of 2 or 3 times the stride, no dilation, and images that fit a binding");
   const pays = result === "gradWeight" ? winogradWeightPays : winogradPays;
   return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu, { half })))) ? planned : undefined;

@@ -88,7 +88,7 @@ export const CORE_FRAGMENTS: Readonly<Record<GemmCore, readonly string[]>> = {
 /** Lanes of a subgroup that is only emulated. */
 const EMULATED_LANES = 32;
 
-/** What stands in for a table where none was measured: only the ratios within a core count. */
+/** What stands in for a table where none was measured: only the ratios within a core count. Those of "matrix" are expected of an H200. */
 const UNTUNED: readonly TunedProduct[] = [
   { core: "lanes", spec: { ROWS: 16, COLUMNS: 8 }, gflops: 30 },
   { core: "lanes", spec: { ROWS: 16, COLUMNS: 4 }, gflops: 26 },

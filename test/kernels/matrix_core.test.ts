@@ -126,9 +126,16 @@ test("the gate finds no fault in the emulated core, and both faults of a driver 
   }
 });
 
-test("without subgroup matrices the gate is not asked, and half floats go by the f32 core", async () => {
+test.skipIf(!gpu.features.has(SUBGROUP_MATRIX))("the matrix core on this adapter's subgroup matrices: the gate, and every convolution (skipped where the adapter has none)", async () => {
+  expect(await findMatrixFault(gpu, { force: { core: "matrix" } })).toBeUndefined();
+  for (const [i, c] of CASES.entries()) {
+    const results = await convolutions(c, { core: "matrix" }, 5 * i);
+    for (const [what, { found, expected }] of Object.entries(results)) expectClose(found, expected, "longSum", `${what} ${JSON.stringify(c)} seed ${TEST_SEED}`);
+  }
+});
+
+test.skipIf(gpu.features.has(SUBGROUP_MATRIX))("without subgroup matrices the gate is not asked, and half floats go by the f32 core", async () => {
   const lines: string[] = [];
-  if (gpu.features.has(SUBGROUP_MATRIX)) return;
   expect(await openMatrixCore(gpu, (line) => lines.push(line))).toBe(false);
   expect(lines).toEqual([]);
   expect(adapterClass(gpu, { half: true }).matrix).toBe(false);

@@ -9,6 +9,7 @@ import { prepareData, readSet, SampleSource, type Say } from "./data.ts";
 import { writeValidationGrids } from "./debug_grids.ts";
 import { evaluateNetworks } from "./evaluate.ts";
 import { logName, renderTable, RunLog } from "./log.ts";
+import { writeOriginalPredictions } from "./original_files.ts";
 import { scoreTable, writeReport } from "./report.ts";
 import type { ValidRequest } from "./requests.ts";
 import { loadModel } from "./state.ts";
@@ -54,6 +55,7 @@ export async function runValidation(request: ValidRequest): Promise<void> {
   log.end();
   await writeValidationGrids(folder, [first, ...more], { set, source, config });
   const [label, tableTitle] = [networkName(config), modelTitle(config)];
+  await writeOriginalPredictions(folder, { evaluation, set, config });
   const figures = await writeReport(folder, { evaluation, set, network: source.skeleton, label, modelFiles, setName: config.DATASET.TEST_SET, tableTitle, saveResults: config.TEST.SAVE_RESULT });
   const { head, rows } = scoreTable(evaluation, { label, title: tableTitle });
   const table = await renderTable(head, rows);

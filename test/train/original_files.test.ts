@@ -1,6 +1,6 @@
 /** The files that a run leaves under MultiAugs' names, TensorBoard's among them. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config/load.ts";
 import type { Dataset } from "../../src/data/datasets.ts";
@@ -81,8 +81,12 @@ test("parameters are numbered as PyTorch numbers them", async () => {
   expect(store.declarations.map(({ name }) => name)).toEqual(original);
 });
 
-test("valid reads them and finds the scores of the run", async () => {
+test("valid reads them, finds the scores of the run, and leaves the same predictions", async () => {
   const { best } = readJson(join(folder, "results.json"));
+  const predictions = ["all_preds.npy", ...[1, 2, 3].map((i) => join("results", `person_keypoints_val2017_eval_${i}.json`))].map((name) => join(folder, name));
+  const left = () => predictions.map((path) => readFileSync(path).toString("base64"));
+  const ofTheRun = left();
+  for (const path of predictions) rmSync(path);
   for (const name of ["model_best.pth.tar", "checkpoint.pth.tar"]) {
     const { code, errors } = await project.run(["valid", "--cfg", "tiny.yaml", "OUTPUT_DIR=dual", ...DUAL.slice(0, 3), "--model-file", join(folder, name)]);
     expect(errors).not.toContain("error:");
@@ -93,6 +97,8 @@ test("valid reads them and finds the scores of the run", async () => {
     expect(readFileSync(join(folder, log), "utf8")).toContain("AP (M)");
     expect(readJson(join(folder, "valid_results.json")).scores.AP).toBeCloseTo(wanted, 4);
   }
+  // Those of the last epoch, again.
+  expect(left()).toEqual(ofTheRun);
 });
 
 test("all_preds.npy are the first network's predictions", async () => {

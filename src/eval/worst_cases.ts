@@ -23,9 +23,11 @@ const LABELLED_SHARE = 0.4;
 /** What is less like a person is another one. */
 const LEAST_OKS = 1e-3;
 
-function byOks(dataset: Dataset, results: readonly KeypointDetection[]): WorstCase[] {
-  const { truth, joints, records } = dataset;
-  const paths = new Map(records.map(({ imageId, imagePath }) => [imageId, imagePath]));
+/** The predictions of a set's records, in their order; undefined where the image is corrupt. */
+type Persons = readonly (PredictedPerson | undefined)[];
+
+function byOks({ truth, joints, records }: Dataset, persons: Persons, results: readonly KeypointDetection[]): WorstCase[] {
+  const paths = new Map(records.filter((_, n) => persons[n]).map(({ imageId, imagePath }) => [imageId, imagePath]));
   const found = Map.groupBy(results, ({ imageId }) => imageId);
   return (truth?.annotations ?? []).flatMap((person) => {
     const imagePath = paths.get(person.imageId);
@@ -48,7 +50,7 @@ function extentOf(keypoints: readonly number[]): Box {
   return [x, y, Math.max(...xs) - x, Math.max(...ys) - y];
 }
 
-function byDistance({ joints, records }: Dataset, persons: readonly (PredictedPerson | undefined)[], network: Skeleton): WorstCase[] {
+function byDistance({ joints, records }: Dataset, persons: Persons, network: Skeleton): WorstCase[] {
   return records.flatMap((record, n) => {
     const person = persons[n];
     const count = joints.jointNames.length;
@@ -68,9 +70,9 @@ function byDistance({ joints, records }: Dataset, persons: readonly (PredictedPe
 
 /**
  * The `count` persons with many labelled joints that are predicted worst, the worst first: by the best OKS that any detection of
- * their image has, or by the mean distance of their joints where the data set is scored by PCK.
+ * their image has, or by the mean distance of their joints where the data set is scored by PCK. Images without a prediction have none.
  */
-export function worstCases(dataset: Dataset, { persons, results, network, count }: { persons: readonly (PredictedPerson | undefined)[]; results: readonly KeypointDetection[]; network: Skeleton; count: number }): WorstCase[] {
-  const cases = dataset.truth ? byOks(dataset, results) : byDistance(dataset, persons, network);
+export function worstCases(dataset: Dataset, { persons, results, network, count }: { persons: Persons; results: readonly KeypointDetection[]; network: Skeleton; count: number }): WorstCase[] {
+  const cases = dataset.truth ? byOks(dataset, persons, results) : byDistance(dataset, persons, network);
   return cases.toSorted((a, b) => b.badness - a.badness).slice(0, count);
 }

@@ -19,11 +19,14 @@ test("by the best OKS of the image; persons that nothing was found for are the w
     truth: { images: [], annotations: [annotation(1), annotation(2), annotation(3), annotation(4, { numKeypoints: 3 }), annotation(5, { iscrowd: true })] },
   };
   const results = [{ imageId: 1, keypoints: keypoints(17, 1, 20), score: 1 }, { imageId: 2, keypoints: keypoints(17, 2, 4), score: 1 }, { imageId: 2, keypoints: keypoints(17, 2, 300), score: 1 }];
-  const cases = worstCases(set, { persons: [], results, network: COCO17, count: 9 });
+  const found = persons(17, [0, 0, 0, 0, 0]);
+  const cases = worstCases(set, { persons: found, results, network: COCO17, count: 9 });
   expect(cases.map(({ imagePath, caption }) => [imagePath, caption.slice(0, 5)])).toEqual([["3.jpg", "not f"], ["1.jpg", "OKS 0"], ["2.jpg", "OKS 0"]]);
   expect(cases[0]?.found).toBeUndefined();
   expect(cases[2]?.found).toEqual(keypoints(17, 2, 4));
-  expect(worstCases(set, { persons: [], results, network: COCO17, count: 1 })).toHaveLength(1);
+  expect(worstCases(set, { persons: found, results, network: COCO17, count: 1 })).toHaveLength(1);
+  // The third image is corrupt: it cannot be shown.
+  expect(worstCases(set, { persons: found.map((person, n) => (n === 2 ? undefined : person)), results, network: COCO17, count: 9 }).map(({ imagePath }) => imagePath)).toEqual(["1.jpg", "2.jpg"]);
 });
 
 test("by the mean distance of labelled joints where scores are by PCK; the box is their extent", () => {

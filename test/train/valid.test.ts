@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cocoPlace, readCocoGroundTruth } from "../../src/data/coco.ts";
 import { writeSafetensors } from "../../src/interop/safetensors.ts";
@@ -84,6 +84,32 @@ test("several sizes of crops are voted on; one size twice is that size", async (
   expect(results()).toBe(once);
   expect((await valid("TEST.SCALES=[1, 1.1]")).code).toBe(0);
   expect(results()).not.toBe(once);
+});
+
+test("a corrupt image is passed over where that is allowed; a set without annotations gets results and predictions, and no scores", async () => {
+  const root = join(project.folder, "blemished", "coco");
+  cpSync(join(project.folder, "data"), join(project.folder, "blemished"), { recursive: true });
+  const file = cocoPlace(join(project.folder, "blemished"), "val").annotations;
+  const { images, annotations } = readJson(file);
+  const [broken] = images;
+  writeFileSync(join(root, "images", "val2017", broken.file_name), "no image");
+  const blemished = (...args: string[]) => valid("DATASET.ROOT=blemished", "TEST.SAVE_RESULT=true", ...args);
+  expect((await blemished()).errors).toContain("image cannot be decoded");
+  const passed = await blemished("DATASET.SKIP_CORRUPT=true");
+  expect(passed.code).toBe(0);
+  expect(passed.output + passed.errors).toContain(`passed over ${join("blemished", "coco", "images", "val2017", broken.file_name)}`);
+  const imageIds = () => new Set(readJson(join(folder, "valid_keypoints_results_ensemble.json")).map((entry: { image_id: number }) => entry.image_id));
+  const others = new Set(images.slice(1).map(({ id }: { id: number }) => id));
+  expect(imageIds()).toEqual(others);
+
+  writeFileSync(join(root, "annotations", "image_info_test-dev2017.json"), JSON.stringify({ images }));
+  writeFileSync(join(project.folder, "found.json"), JSON.stringify(annotations.map(({ image_id, bbox }: { image_id: number; bbox: number[] }) => ({ image_id, category_id: 1, bbox, score: 0.5 }))));
+  cpSync(join(root, "images", "val2017"), join(root, "images", "test2017"), { recursive: true });
+  rmSync(join(folder, "valid_precision_recall.png"));
+  expect((await blemished("DATASET.SKIP_CORRUPT=true", "DATASET.TEST_SET=test-dev2017", "--use-detect-bbox", "--coco-bbox-file", "found.json")).code).toBe(0);
+  expect(imageIds()).toEqual(others);
+  expect(readJson(join(folder, "valid_results.json"))).toMatchObject({ scores: {}, persons: annotations.length });
+  expect(existsSync(join(folder, "valid_precision_recall.png"))).toBe(false);
 });
 
 test("flags stand for keys: detected boxes, flip test without the shift, DARK; results files may be left out", async () => {

@@ -51,6 +51,8 @@ const CASES: Record<string, Case> = {
       ]),
     ),
   ),
+  // A product of matrices that would be cut into slices, were its result not stored as f16.
+  "conv2d of one tap, few pixels of many channels": { inputs: [[1, 3, 4, 1024], [1, 1, 1024, 8]], features: 1, op: (x, w) => conv2d(x as Tensor, w as Tensor) },
   ...Object.fromEntries(
     CORES.flatMap((core): [string, Case][] => [
       [`conv2d by ${core}`, { inputs: [[2, 9, 7, 3], [3, 3, 3, 6], [6]], features: 1, op: (x, w, bias) => conv2d(x as Tensor, w as Tensor, { bias, stride: 2, padding: 1, force: { core } }) }],

@@ -225,7 +225,7 @@ export const configSchema = v.object({
   PRECISION: key(
     v.picklist(["fp32", "mixed"]),
     "fp32",
-    "mixed: training stores features and their gradients as f16, on adapters with shader-f16; weights, statistics, losses and validation are f32",
+    "mixed: training stores features and their gradients as f16, on adapters with shader-f16, and multiplies f16 where these have subgroup matrices; weights, statistics, losses and validation are f32",
   ),
   WORKERS: key(whole(1, 256), 4, "batches that are prepared ahead"),
 });

@@ -151,7 +151,7 @@ export async function openMatrixCore(gpu: Gpu, say: (line: string) => void): Pro
     try {
       fault = await findMatrixFault(gpu, { force: { core: "matrix" } });
     } catch (error) {
-      fault = errorText(error);
+      [fault] = errorText(error).split("\n", 1);
     }
   }
   if (fault === undefined) allowMatrixCore(gpu);

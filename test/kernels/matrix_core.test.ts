@@ -140,3 +140,21 @@ test.skipIf(gpu.features.has(SUBGROUP_MATRIX))("without subgroup matrices the ga
   expect(lines).toEqual([]);
   expect(adapterClass(gpu, { half: true }).matrix).toBe(false);
 });
+
+test.skipIf(gpu.features.has(SUBGROUP_MATRIX))("a device that refuses the matrix core's kernels is told of in one line, and goes on with the f32 core", async () => {
+  const { features } = gpu;
+  const lines: string[] = [];
+  Object.defineProperty(gpu, "features", { value: new Set([...features, SUBGROUP_MATRIX]) });
+  try {
+    expect(await openMatrixCore(gpu, (line) => lines.push(line))).toBe(false);
+  } finally {
+    Object.defineProperty(gpu, "features", { value: features });
+  }
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/^warning   the adapter's subgroup matrices are left unused \(/);
+  expect(lines[0]).not.toContain("\n");
+  expect(lines[0]).toEndWith("; products go by the f32 core");
+  expect(adapterClass(gpu, { half: true }).matrix).toBe(false);
+  const { found, expected } = await products(PRODUCT, {});
+  expectClose(found, expected, "kernel", "after the refusal");
+});

@@ -72,7 +72,7 @@ export interface GemmForce {
   core?: GemmCore;
   spec?: Record<string, number>;
   splits?: number;
-  /** Whether a convolution goes by F(2x2, 3x3); where absent the planner says, if it is free to choose the core too. */
+  /** Whether a convolution goes by Winograd's transforms; where absent the planner says, if it is free to choose the core too. */
   winograd?: boolean;
 }
 

@@ -1,6 +1,6 @@
 /** What a line of the benchmark is: a check of the result, then the shortest of several replays. */
 import { type BufferRange, type Gpu } from "../src/gpu/device.ts";
-import { timeReplay } from "../src/gpu/time_replay.ts";
+import { measureReplay } from "../src/gpu/time_replay.ts";
 import { backward } from "../src/autograd/tape.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
 import { Random } from "../src/random.ts";
@@ -14,12 +14,13 @@ export interface Row {
   gbytes?: number;
   /** Of the adapter's measured ceiling: a row with GFLOP/s of its product's, another of its copy's. */
   ceilingShare?: number;
-  /** Host time of a replayed step, as a share of the step. */
+  /** Host time of a replay, as a share of it. */
   hostShare?: number;
   images?: number;
   /** Largest relative error of the check, and what it may be where that is not the table's own bound. */
   error?: number;
   allowedError?: number;
+  /** Most that the device holds meanwhile. */
   bytes?: number;
 }
 
@@ -58,9 +59,9 @@ export function memoryCase(name: string, build: (gpu: Gpu) => { work: () => void
       const { work, bytes, check, free } = build(gpu);
       gpu.scope(work);
       const error = await check();
-      const ms = timeReplay(gpu, work);
+      const cost = measureReplay(gpu, work);
       for (const range of free) gpu.free(range);
-      return { name, ms, gbytes: bytes / ms / 1e6, error };
+      return { name, ...cost, gbytes: bytes / cost.ms / 1e6, error };
     },
   };
 }
@@ -121,12 +122,13 @@ export function opCases({ name, shapes, op, expected, flops, backward: different
       const upstream = persistentTensor(gpu, shape, { data: uniformValues(count, 60) });
       const work =
         direction === "forward" ? () => void op(...inputs) : () => void backward(op(...inputs), { gradient: upstream, leaves: inputs });
-      const ms = timeReplay(gpu, work);
+      const cost = measureReplay(gpu, work);
+      const { ms } = cost;
       const elements = inputs.reduce((sum, input) => sum + input.size, count);
-      const bytes = 4 * elements * (direction === "forward" ? 1 : 3);
+      const moved = 4 * elements * (direction === "forward" ? 1 : 3);
       for (const range of [...inputs, upstream].map((tensor) => tensor.range)) gpu.free(range);
       gpu.free(kept);
-      return { name: this.name, ms, gbytes: bytes / ms / 1e6, error: error / largest, ...(flops ? { gflops: (flops * (direction === "forward" ? 1 : 3)) / ms / 1e6 } : {}) };
+      return { name: this.name, ...cost, gbytes: moved / ms / 1e6, error: error / largest, ...(flops ? { gflops: (flops * (direction === "forward" ? 1 : 3)) / ms / 1e6 } : {}) };
     },
   }));
 }

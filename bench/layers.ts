@@ -1,7 +1,7 @@
 /** Layers of networks: each direction checked against the definition, then timed. */
 import type { Gpu } from "../src/gpu/device.ts";
 import { SUBGROUP_MATRIX } from "../src/gpu/subgroup_matrix.ts";
-import { timeReplay } from "../src/gpu/time_replay.ts";
+import { measureReplay } from "../src/gpu/time_replay.ts";
 import { convForward, convFlops, convGradInput, convGradWeight, type ConvShape, deconvForward, deconvGradInput, deconvGradWeight } from "../src/kernels/conv.ts";
 import type { GemmCore, GemmForce } from "../src/kernels/gemm_plan.ts";
 import { Random } from "../src/random.ts";
@@ -119,10 +119,11 @@ export function convCase({ name, kind, shape }: ConvProblem, direction: Directio
         error = Math.max(error, Math.abs(expected - (result[at] as number)));
         largest = Math.max(largest, Math.abs(expected));
       }
-      const ms = timeReplay(gpu, work);
-      const bytes = x.range.bytes + w.range.bytes + gy.range.bytes;
+      const cost = measureReplay(gpu, work);
+      const { ms } = cost;
+      const moved = x.range.bytes + w.range.bytes + gy.range.bytes;
       for (const range of [x.range, w.range, gy.range, out]) gpu.free(range);
-      return { name: this.name, ms, gflops: convFlops(s) / ms / 1e6, gbytes: bytes / ms / 1e6, error: error / largest, ...(half ? { allowedError: HALF_ERROR } : {}) };
+      return { name: this.name, ...cost, images: (1000 * s.batch) / ms, gflops: convFlops(s) / ms / 1e6, gbytes: moved / ms / 1e6, error: error / largest, ...(half ? { allowedError: HALF_ERROR } : {}) };
     },
   };
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CropBatch, packCrops } from "../src/augment/crop_batch.ts";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
-import { timeReplay } from "../src/gpu/time_replay.ts";
+import { measureReplay } from "../src/gpu/time_replay.ts";
 import { warpAffine } from "../src/kernels/augment.ts";
 import { addInto } from "../src/kernels/elementwise.ts";
 import { Batchnorm } from "../src/nn/layers.ts";
@@ -187,8 +187,8 @@ function surroundings(): Case[] {
         const x = persistentTensor(gpu, [BATCH, 256, 192, 3]);
         gpu.scope(() => crops.run(x.range));
         const value = (await x.toArray())[3 * (10 * 192 + 10)] as number;
-        const ms = timeReplay(gpu, () => crops.run(x.range));
-        return { name: this.name, ms, images: (1000 * BATCH) / ms, error: Math.abs(value - (128 / 255 - 0.485) / 0.229) };
+        const cost = measureReplay(gpu, () => crops.run(x.range));
+        return { name: this.name, ...cost, images: (1000 * BATCH) / cost.ms, error: Math.abs(value - (128 / 255 - 0.485) / 0.229) };
       },
     },
     eagerCase,

@@ -81,7 +81,9 @@ export function gateChecks(gpu: Gpu): GateCheck[] {
     matmulCheck("with rounded operands", {}, { exact: false }),
     matmulCheck("transposed", { transposeA: true, transposeB: true }),
     matmulCheck("summed", { summed: true }),
-    ...tilesOfCore("matrix", adapterClass(gpu)).map(({ spec }) => matmulCheck(`in tiles ${JSON.stringify(spec)}`, { batch: 1, depth: 600 }, { spec })),
+    ...tilesOfCore("matrix", adapterClass(gpu)).flatMap(({ spec }) =>
+      [false, true].map((transposeA) => matmulCheck(`${transposeA ? "transposed " : ""}in tiles ${JSON.stringify(spec)}`, { transposeA, batch: 1, depth: 600 }, { spec })),
+    ),
   ];
 }
 

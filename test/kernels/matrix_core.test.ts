@@ -126,6 +126,11 @@ test("the gate finds no fault in the emulated core, and both faults of a driver 
   }
 });
 
+// f32 in place of half floats takes twice the workgroup memory: half the depth.
+test.skipIf(!process.env["LIMBER_SLOW"])("all products of the gate, emulated: every view, and every tile for GPUs at half its depth (LIMBER_SLOW=1)", async () => {
+  expect(await findMatrixFault(gpu, { force: { core: "emulated", spec: { TILE_DEPTH: 16 } } })).toBeUndefined();
+});
+
 test.skipIf(!gpu.features.has(SUBGROUP_MATRIX))("the matrix core on this adapter's subgroup matrices: the gate, and every convolution (skipped where the adapter has none)", async () => {
   expect(await findMatrixFault(gpu, { force: { core: "matrix" } })).toBeUndefined();
   for (const [i, c] of CASES.entries()) {

@@ -83,10 +83,11 @@ for (const [name, force] of Object.entries(gemmAlgorithms(gpu))) {
 const largestError = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] as number))), 0);
 
 for (const { algorithm, k, s } of [{ algorithm: "F(2x2, 3x3)", k: 3, s: 1 }, { algorithm: "F(3x3, 2x2)", k: 4, s: 2 }]) {
-  test(`the error of ${algorithm} is below four times that of the direct product`, async () => {
-    const c = { n: 2, h: 12, w: 12, ci: 64, co: 64, k, s, ph: 1, pw: 1 };
+  test(`the error of ${algorithm} is below four times that of the direct product, and the same bits come out twice`, async () => {
+    const c = { n: 1, h: 12, w: 12, ci: 64, co: 64, k, s, ph: 1, pw: 1 };
     const direct = await both(c, { force: { winograd: false }, stream: 300 });
     const fast = await both(c, { force: { winograd: true }, stream: 300 });
+    expect((await both(c, { force: { winograd: true }, stream: 300 })).found).toEqual(fast.found);
     for (const name of RESULTS) {
       expect(largestError(fast.found[name], fast.expected[name])).toBeLessThan(4 * largestError(direct.found[name], direct.expected[name]));
     }
@@ -95,12 +96,30 @@ for (const { algorithm, k, s } of [{ algorithm: "F(2x2, 3x3)", k: 3, s: 1 }, { a
 
 const PLAIN = { taps: 3, stride: 1, padH: 1, padW: 1, transposed: false } as const;
 
-test("a batch larger than a chunk goes in pieces", async () => {
-  const c = { n: 5, h: 511, w: 512, ci: 1, co: 1, k: 3, s: 1, ph: 1, pw: 1 };
-  expect(imagesPerChunk({ ...PLAIN, batch: 5, inH: 511, inW: 512, fromC: 1, outH: 511, outW: 512, toC: 1 })).toBe(3);
-  const { found, expected } = await both(c, { force: { winograd: true }, stream: 310 });
-  for (const result of RESULTS) expectClose(found[result], expected[result], result.endsWith("w") ? "longSum" : "kernel", result);
-});
+for (const { c, taps } of [
+  { c: { n: 5, h: 511, w: 512, ci: 1, co: 1, k: 3, s: 1, ph: 1, pw: 1 }, taps: 3 },
+  { c: { n: 5, h: 480, w: 480, ci: 1, co: 16, k: 4, s: 2, ph: 1, pw: 1 }, taps: 2 },
+] as const) {
+  test(`a batch larger than a chunk goes in pieces, as the direct product has it: ${c.k}x${c.k} of stride ${c.s}`, async () => {
+    const shape = shapeOf(c);
+    const { batch, inH, inW, inC: fromC, outH, outW, outC: toC } = shape;
+    expect(imagesPerChunk({ ...PLAIN, batch, inH, inW, fromC, outH, outW, toC, taps })).toBe(3);
+    const counts = { x: batch * inH * inW * fromC, gy: batch * outH * outW * toC, w: c.k * c.k * fromC * toC };
+    const [x, gy, w] = Object.values(counts).map((count, i) => gpu.upload(randomValues(count, 320 + i), "operand")) as [BufferRange, BufferRange, BufferRange];
+    const [y, gx, gw] = [gy, x, w].map(({ bytes }) => gpu.persistent(bytes, "result")) as [BufferRange, BufferRange, BufferRange];
+    const results = async (force: GemmForce) => {
+      gpu.scope(() => {
+        convForward(gpu, { x, w, y, shape, force });
+        convGradInput(gpu, { gradY: gy, w, gradX: gx, shape, force });
+        convGradWeight(gpu, { x, gradY: gy, gradW: gw, shape, force });
+      });
+      return { y: await gpu.readFloats(y), gx: await gpu.readFloats(gx), gw: await gpu.readFloats(gw) };
+    };
+    const [direct, fast] = [await results({ winograd: false }), await results({ winograd: true })];
+    for (const name of ["y", "gx", "gw"] as const) expectClose(fast[name], direct[name], name === "gw" ? "longSum" : "kernel", name);
+    for (const range of [x, gy, w, y, gx, gw]) gpu.free(range);
+  });
+}
 
 test("other convolutions are refused where Winograd's way is forced, and images or weights too large for a binding do not fit", () => {
   const shape = { ...shapeOf({ n: 1, h: 8, w: 8, ci: 4, co: 4, k: 3, s: 1, ph: 1, pw: 1 }), strideH: 2, strideW: 2, outH: 4, outW: 4 };

@@ -22,6 +22,8 @@ interface Case extends Deconv2dOptions {
 /** The deconvolutions of pose heads, kernels smaller than their stride (pixels without a tap), and random shapes. */
 const CASES: Case[] = [
   { x: [2, 4, 3, 9], weight: [4, 4, 9, 8], stride: [2, 2], padding: [1, 1], outputPadding: [0, 0] },
+  { x: [2, 4, 3, 9], weight: [4, 4, 9, 8], stride: [2, 2], padding: [1, 1], outputPadding: [0, 0], force: { winograd: true } },
+  { x: [1, 5, 4, 6], weight: [4, 4, 6, 7], stride: [2, 2], padding: [2, 0], outputPadding: [1, 1], force: { winograd: true } },
   { x: [1, 5, 4, 6], weight: [3, 3, 6, 7], stride: [2, 2], padding: [1, 1], outputPadding: [1, 1] },
   { x: [2, 3, 5, 4], weight: [2, 2, 4, 3], stride: [2, 2], padding: [0, 0], outputPadding: [0, 0] },
   { x: [1, 4, 3, 5], weight: [1, 2, 5, 4], stride: [3, 4], padding: [0, 0], outputPadding: [2, 1] },

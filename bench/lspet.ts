@@ -37,6 +37,7 @@ export interface LspetBench {
 /** Trains every method with its seeds, one after another. */
 export async function runLspetBench({ data, runs = join(ROOT, "output", "bench_lspet"), only, out }: LspetBench): Promise<void> {
   const rows = [];
+  const lineColors: string[] = [];
   for (const [method, { cfg, colors }] of Object.entries(METHODS)) {
     if (only !== undefined && !method.includes(only)) continue;
     for (const [i, color] of colors.entries()) {
@@ -46,15 +47,16 @@ export async function runLspetBench({ data, runs = join(ROOT, "output", "bench_l
       const began = performance.now();
       const before = await finishedRun(output);
       const { final, best, scores } = before ?? (await trainRun(output, { cfg: `lspet/${cfg}.yaml`, keys: [`DATASET.ROOT=${data}`, `SEED=${seed}`] }));
-      rows.push({ method, seed, color, final: final[FIGURE] ?? Number.NaN, best, curve: scores.map(({ epoch, score }): [number, number] => [epoch, score]) });
+      lineColors.push(color);
+      rows.push({ method, seed, final: final[FIGURE] ?? Number.NaN, best, curve: scores.map(({ epoch, score }): [number, number] => [epoch, score]) });
       console.error(`${method}, seed ${seed}: ${final[FIGURE]?.toFixed(2)} (${before ? `read from ${output}` : `${((performance.now() - began) / 1000).toFixed(0)} s`})`);
     }
   }
   console.log(await renderTable([FIGURE, "seed", "final", "best", "at epoch"], rows.map(({ method, seed, final, best }) => [method, String(seed), final.toFixed(2), best.score.toFixed(2), String(best.epoch)])));
   const json = out ?? join(ROOT, "bench", "results", `lspet-${commit()}.json`);
-  await writeFileAtomic(json, `${JSON.stringify({ commit: commit(), date: new Date().toISOString().slice(0, 10), figure: FIGURE, rows: rows.map(({ color: _, ...row }) => row) }, undefined, 2)}\n`);
+  await writeFileAtomic(json, `${JSON.stringify({ commit: commit(), date: new Date().toISOString().slice(0, 10), figure: FIGURE, rows }, undefined, 2)}\n`);
   const plot = json.replace(/\.json$/, ".png");
   const series = rows.map(({ method, seed, curve }) => ({ name: `${method}, seed ${seed}`, points: curve, symbols: true }));
-  await drawCurves({ title: "LSP Extended, 300 labelled and 1500 unlabelled persons", xLabel: "epoch", yLabels: [`${FIGURE}, %`], series, colors: rows.map(({ color }) => color), legend: "right", size: [860, 420] }, plot);
+  await drawCurves({ title: "LSP Extended, 300 labelled and 1500 unlabelled persons", xLabel: "epoch", yLabels: [`${FIGURE}, %`], series, colors: lineColors, legend: "right", size: [860, 420] }, plot);
   console.error(`written  ${json}  ${plot}`);
 }

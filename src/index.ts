@@ -170,7 +170,7 @@ export { runFolder } from "./config/run_folder.ts";
 // Data.
 export { type AugmentCall, Augmenter, type AugmentOptions, type AugmentStep, chainName } from "./augment/chain.ts";
 export type { Magnitude } from "./augment/colour_policy.ts";
-export { CropBatch, type CropBatchFacts, packCrops, type PackedCrops } from "./augment/crop_batch.ts";
+export { CropBatch, type CropBatchFacts, packCrops, type PackedCrops, recycleCrops } from "./augment/crop_batch.ts";
 export { type CocoPlace, cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth, type RecordFacts } from "./data/coco.ts";
 export type {
   /** A person of an annotation file. */

@@ -151,7 +151,7 @@ const dataset = section({
   SKIP_CORRUPT: key(
     v.boolean(),
     false,
-    "true: replace a person whose image cannot be decoded by the next one; false: stop",
+    "true: where an image cannot be decoded, training takes the next person and validation counts the person as not found; false: stop",
   ),
   CACHE_MB: key(whole(0, 2 ** 20), 1024, "memory for decoded images in MiB"),
   SYNTHETIC: synthetic,

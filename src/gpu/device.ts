@@ -47,7 +47,8 @@ export class Gpu {
   readonly #native: NativeDevice;
   readonly #memory: Memory;
   readonly #commands: Commands;
-  readonly #staging = new Map<number, GPUBuffer>();
+  /** Buffers for reads that are not in use, by size. */
+  readonly #staging = new Map<number, GPUBuffer[]>();
   #scopes: Set<Allocation>[] = [];
   #closed = false;
 
@@ -237,17 +238,29 @@ export class Gpu {
 
   /** Bytes of a range, after everything submitted so far. */
   async read(range: BufferRange): Promise<ArrayBuffer> {
+    return this.fetch(range)();
+  }
+
+  /**
+   * Queues the copy of a range to the host; the returned function resolves with its bytes as they are now. Call it once,
+   * any time later: work that is submitted in between does not delay it.
+   */
+  fetch(range: BufferRange): () => Promise<ArrayBuffer> {
     if (this.#commands.recorder) throw new Error(`read of "${range.allocation.label}" inside a recorded step`);
     const bytes = Math.ceil(range.bytes / 4) * 4;
     const size = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
-    const staging = this.#staging.get(size) ?? this.#native.device.createBuffer({ size, usage: 0x01 | 0x08, label: "read" });
-    this.#staging.delete(size);
+    const free = this.#staging.get(size) ?? [];
+    this.#staging.set(size, free);
+    const staging = free.pop() ?? this.#native.device.createBuffer({ size, usage: 0x01 | 0x08, label: "read" });
     this.#commands.copy({ ...range, bytes }, { buffer: staging, offset: 0 });
     this.#commands.counters.reads++;
-    await this.fence();
-    const data = await this.#native.mapRead(staging, bytes);
-    this.#staging.set(size, staging);
-    return data.slice(0, range.bytes);
+    const finished = this.mark();
+    return async () => {
+      await finished();
+      const data = await this.#native.mapRead(staging, bytes);
+      free.push(staging);
+      return data.slice(0, range.bytes);
+    };
   }
 
   /** A range as numbers. */

@@ -1,5 +1,5 @@
 /** Predicts the persons of a set with networks and scores them. */
-import { CropBatch, packCrops } from "../augment/crop_batch.ts";
+import { CropBatch, packCrops, recycleCrops } from "../augment/crop_batch.ts";
 import { withoutGradient } from "../autograd/op.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { PersonRecord } from "../data/coco.ts";
@@ -150,7 +150,9 @@ export async function predictRecords(networks: readonly [PoseNetwork, ...PoseNet
         found.push(Array.from({ length: lists }, () => places.map(() => undefined)));
         continue;
       }
-      crops.write(packCrops(samples, facts));
+      const packed = packCrops(samples, facts);
+      crops.write(packed);
+      recycleCrops(packed);
       const maps: Float32Array[] = [];
       for (const network of networks) maps.push(await mapsOf(network));
       if (networks.length > 1) maps.push(averageMaps(maps.slice(0, ensembleSize(config, networks.length))));

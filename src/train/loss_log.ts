@@ -6,6 +6,12 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Steps between two reads at most. */
 const ROWS = 64;
 
+/** A step's losses by name. */
+export interface LossRow {
+  readonly step: number;
+  readonly losses: Readonly<Record<string, number>>;
+}
+
 /** A table [ROWS, losses] that each step writes one row of. */
 export class LossLog {
   readonly #gpu: Gpu;
@@ -37,15 +43,22 @@ export class LossLog {
     return this.#pending.length === ROWS;
   }
 
-  /** Losses of the steps since the last read, by name. */
-  async read(): Promise<{ step: number; losses: Record<string, number> }[]> {
-    if (this.#pending.length === 0) return [];
-    const values = await this.#gpu.readFloats(this.#table);
-    const rows = this.#pending.map((step, row) => ({
-      step,
-      losses: Object.fromEntries(this.#names.map((name, i) => [name, values[row * this.#names.length + i] as number])),
-    }));
-    this.#pending.length = 0;
-    return rows;
+  /** Losses of the steps since the last time. */
+  read(): Promise<LossRow[]> {
+    return this.fetch()();
+  }
+
+  /** Queues the reading of the steps since the last time; the returned function resolves with their losses, also behind later steps. */
+  fetch(): () => Promise<LossRow[]> {
+    const steps = this.#pending.splice(0);
+    if (steps.length === 0) return () => Promise.resolve([]);
+    const bytes = this.#gpu.fetch(this.#table);
+    return async () => {
+      const values = new Float32Array(await bytes());
+      return steps.map((step, row) => ({
+        step,
+        losses: Object.fromEntries(this.#names.map((name, i) => [name, values[row * this.#names.length + i] as number])),
+      }));
+    };
   }
 }

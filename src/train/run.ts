@@ -17,6 +17,7 @@ import { gridsDue, writeTrainingGrids, writeValidationGrids } from "./debug_grid
 import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
 import { drawPredictionGrid, drawRunCurves, drawViews } from "./figures.ts";
 import { logName, minuteName, RunLog } from "./log.ts";
+import type { LossRow } from "./loss_log.ts";
 import { learningRateAt } from "./optimiser.ts";
 import { writeOriginalCheckpoint, writeOriginalPredictions, writeOriginalWeights } from "./original_files.ts";
 import { RunRecords } from "./records.ts";
@@ -72,6 +73,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   /** Of the epochs without their validations. */
   let trainedMs = 0;
   let latestLosses: Readonly<Record<string, number>> = {};
+  let fetched: ReturnType<typeof losses.fetch> | undefined;
   const shown = [...method.lossNames, "accuracy"];
   const collapse = new CollapseWatch();
   let evaluation: Evaluation | undefined;
@@ -110,7 +112,10 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
       await previous?.();
       previous = finished;
       const last = progress.stepInEpoch === stepsPerEpoch;
-      if (losses.full || progress.step % config.PRINT_FREQ === 0 || last) await noteLosses();
+      // Losses come one step late, so that reading them waits for no step that was submitted just now.
+      await noteFetched();
+      if (last) await noteLosses();
+      else if (losses.full || (progress.step + 1) % config.PRINT_FREQ === 0) fetched = losses.fetch();
       log.advance(progress.stepInEpoch, { ...Object.fromEntries(shown.flatMap((name) => (latestLosses[name] === undefined ? [] : [[name, latestLosses[name]]]))), lr: learningRate });
       if (last) continue;
       const due = TRAIN.CHECKPOINT_STEPS > 0 && progress.step % TRAIN.CHECKPOINT_STEPS === 0;
@@ -124,9 +129,21 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     return "finished";
   }
 
-  /** Reads the losses since the last time into the records. Errors: ConfigError where one is no number. */
+  /** Reads the losses up to the last step into the records. Errors: ConfigError where one is no number. */
   async function noteLosses(): Promise<void> {
-    const rows = await losses.read();
+    await noteFetched();
+    note(await losses.read());
+  }
+
+  /** The same for those that are on their way. */
+  async function noteFetched(): Promise<void> {
+    if (!fetched) return;
+    const rows = await fetched();
+    fetched = undefined;
+    note(rows);
+  }
+
+  function note(rows: readonly LossRow[]): void {
     for (const row of rows) {
       latestLosses = row.losses;
       const epoch = Math.floor((row.step - 1) / stepsPerEpoch);

@@ -22,7 +22,7 @@ export class StepRunner {
   #mode = "";
   /** Places in the first run of the newest recording, with the number of kernels dispatched up to there. */
   #marks: { kernels: number; finished: () => Promise<void> }[] = [];
-  /** Host time of the steps, ms, and how many there were. */
+  /** Host time of the steps, ms, and how many there were; whoever prepares them adds what that took. */
   readonly host = { ms: 0, steps: 0 };
 
   /** @param work encodes the step; `mode` is what run() was given. */

@@ -128,10 +128,11 @@ export class Trainer {
 
   /** Uploads the next step's data. */
   prepare(batch: TrainingBatch, learningRate: number): void {
-    const { step } = this.progress;
+    const started = performance.now();
     this.method.prepare(batch, { ...this.progress });
     this.optimiser.prepare(learningRate);
-    this.losses.prepare(step + 1);
+    this.losses.prepare(this.progress.step + 1);
+    this.runner.host.ms += performance.now() - started;
   }
 
   /** The views of the prepared step, for figures. */

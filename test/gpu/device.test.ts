@@ -81,6 +81,18 @@ test("writes and reads inside a recorded step are refused", async () => {
   gpu.free(a.range);
 });
 
+test("a fetch gives what the range held when it was queued, whenever it is waited for", async () => {
+  const a = persistentTensor(gpu, [COUNT], { data: values(0) });
+  const before = gpu.fetch(a.range);
+  fill(gpu, { out: a.range, count: COUNT, value: 1 });
+  const after = gpu.fetch(a.range);
+  fill(gpu, { out: a.range, count: COUNT, value: 2 });
+  expect(new Float32Array(await after())).toEqual(new Float32Array(COUNT).fill(1));
+  expect(new Float32Array(await before())).toEqual(values(0));
+  expect(await gpu.readFloats(a.range)).toEqual(new Float32Array(COUNT).fill(2));
+  gpu.free(a.range);
+});
+
 test("what the driver refuses becomes an error that names the last kernels", async () => {
   const a = gpu.persistent(16, "a");
   const wrong = { allocation: a.allocation, offset: 3, bytes: 8 };

@@ -6,6 +6,7 @@
  * of what stays alive between the passes, with the memory of inputs and output that backward reads.
  */
 import { OpError } from "../error.ts";
+import { withoutSharing } from "../gpu/derived.ts";
 import { type DType, emptyTensor, Parameter, type Producer, type Shape, Tensor } from "../tensor/tensor.ts";
 
 /** What backward sees. */
@@ -77,14 +78,14 @@ export function isRecomputing(): boolean {
 
 /**
  * Runs `work` (forward passes, with or without their backward passes) so that cheap outputs, those of ops with `remake`,
- * are computed again in backward instead of kept. Results are the same bits. Memory falls in recorded steps, where a
+ * are computed again in backward instead of kept, and weights in another order for every pass. Results are the same bits. Memory falls in recorded steps, where a
  * tensor's place is free after its last use. Parameters must be the same in both passes.
  */
 export function withRecompute<T>(work: () => T): T {
   const before = recomputing;
   recomputing = true;
   try {
-    return work();
+    return withoutSharing(work);
   } finally {
     recomputing = before;
   }

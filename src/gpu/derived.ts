@@ -5,12 +5,26 @@
 import type { Allocation, BufferRange } from "./buffer.ts";
 import type { BufferAccess } from "./kernel.ts";
 
+let sharing = true;
+
+/** Runs `work` so that what is derived is made anew for every use and not held in between: time for memory. The numbers are the same. */
+export function withoutSharing<T>(work: () => T): T {
+  const before = sharing;
+  sharing = false;
+  try {
+    return work();
+  } finally {
+    sharing = before;
+  }
+}
+
 /** Derived ranges by source. Every write to a source's allocation forgets what was derived from it. */
 export class DerivedRanges {
   readonly #known = new Map<Allocation, Map<string, BufferRange>>();
 
   /** The range derived from `source` under `key`, made by `make` where none is known or its memory was released. */
   get(source: BufferRange, key: string, make: () => BufferRange): BufferRange {
+    if (!sharing) return make();
     const place = `${key}|${source.offset}|${source.bytes}`;
     const known = this.#known.get(source.allocation)?.get(place);
     if (known?.allocation.buffer) return known;

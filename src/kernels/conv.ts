@@ -267,7 +267,7 @@ function winogradPlan(
   const { batch, inH, inW, inC, outH, outW, outC, kernelH, kernelW, strideH: stride, strideW, padH, padW, dilationH, dilationW } = shape;
   const plain = kernelH === kernelW && stride === strideW && dilationH === 1 && dilationW === 1;
   const taps = kernelH === 3 * stride ? 3 : 2;
-  const common = { batch, taps, stride, padH, padW } as const;
+  const common = { batch, taps, stride, padH, padW, half } as const;
   const planned: WinogradShape =
     result === "gradInput"
       ? { ...common, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, transposed: true }
@@ -294,7 +294,7 @@ export function convForward(
 ): void {
   const half = storeHalf(x, y);
   const planned = winogradPlan(gpu, { shape, half, result: "forward", force });
-  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, half, flops: convFlops(shape), force });
+  if (planned) winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, flops: convFlops(shape), force });
   else if (isProduct(shape, x, y)) {
     const product = { ...PIXEL_PRODUCT, rows: shape.batch * shape.inH * shape.inW, columns: shape.outC, depth: shape.inC, transposeB: false };
     matmul(gpu, { a: x, b: w, c: y, bias, product, force });
@@ -310,7 +310,7 @@ export function convGradInput(
   const half = storeHalf(gradY, gradX);
   const planned = winogradPlan(gpu, { shape, half, result: "gradInput", force });
   if (planned) {
-    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, half, flops: convFlops(shape), force });
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, flops: convFlops(shape), force });
     return;
   }
   if (isProduct(shape, gradY, gradX)) {
@@ -330,7 +330,7 @@ export function convGradWeight(
   const half = storeHalf(x, gradY);
   const planned = winogradPlan(gpu, { shape, half, result: "gradWeight", force });
   if (planned) {
-    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, swapped: swapped ?? false, half, flops: convFlops(shape), force });
+    winogradGradWeight(gpu, { x, gradY, gradW, shape: planned, swapped: swapped ?? false, flops: convFlops(shape), force });
     return;
   }
   const adapter = adapterClass(gpu, { half });
@@ -364,7 +364,7 @@ export function deconvForward(
   const half = storeHalf(x, y);
   const planned = winogradPlan(gpu, { shape, half, result: "gradInput", force });
   if (planned) {
-    winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, half, flops: convFlops(shape), force });
+    winograd(gpu, { x, w, bias, y, shape: planned, swapped: false, flops: convFlops(shape), force });
     return;
   }
   const b = packWeights(gpu, { w, shape, swapChannels: false, byParity: true });
@@ -379,7 +379,7 @@ export function deconvGradInput(
   const half = storeHalf(gradY, gradX);
   const planned = winogradPlan(gpu, { shape, half, result: "forward", force });
   if (planned) {
-    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, half, flops: convFlops(shape), force });
+    winograd(gpu, { x: gradY, w, y: gradX, shape: planned, swapped: true, flops: convFlops(shape), force });
     return;
   }
   const b = packWeights(gpu, { w, shape: { ...shape, inC: shape.outC, outC: shape.inC }, swapChannels: true, byParity: false });

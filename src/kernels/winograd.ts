@@ -78,8 +78,6 @@ interface WinogradCall {
   y: BufferRange;
   shape: WinogradShape;
   swapped: boolean;
-  /** Whether the products may round their operands to half floats. */
-  half: boolean;
   /** Direct-count operations, for the profile. */
   flops: number;
   force?: GemmForce | undefined;
@@ -142,12 +140,13 @@ function transformGradient(gpu: Gpu, { gradY, v, ...piece }: Piece & { gradY: Bu
   gpu.run(gradientKernel, { ...call, buffers: { x: gradY, v }, spec: { ...spec, ROWS: spec.SIDE } });
 }
 
-/** y = products m [16, tiles, toC] transformed back, plus a bias: the results of a phase. */
-export function transformOutput(gpu: Gpu, { m, y, bias, phase, ...piece }: Piece & { m: BufferRange; y: BufferRange; bias?: BufferRange | undefined; phase: WinogradPhase }): void {
+/** y = products m [16, tiles, toC] transformed back, plus a bias: the results of a phase; or with `add` y plus these, without the bias. */
+export function transformOutput(gpu: Gpu, { m, y, bias, phase, add = false, ...piece }: Piece & { m: BufferRange; y: BufferRange; bias?: BufferRange | undefined; phase: WinogradPhase; add?: boolean }): void {
   const { outH, outW, toC, stride, transposed } = piece.shape;
   const call = tileCall(piece, { height: outH, width: outW, channels: toC, step: transposed ? stride : 1, originH: phase.toH, originW: phase.toW });
-  if (bias) gpu.run(outputBiasKernel, { ...call, buffers: { m, y, bias } });
-  else gpu.run(outputKernel, { ...call, buffers: { m, y } });
+  const spec = { ...call.spec, ADD: add };
+  if (bias && !add) gpu.run(outputBiasKernel, { ...call, spec, buffers: { m, y, bias } });
+  else gpu.run(outputKernel, { ...call, spec, buffers: { m, y } });
 }
 
 /** Where a phase's taps lie in a kernel of `stride * taps` a side, for winograd/weight and winograd/weight_gradient. */
@@ -171,8 +170,8 @@ export function transformWeights(gpu: Gpu, { w, u, shape, phases, swapped }: { w
 }
 
 /** y = conv(x, w) + bias, or a transposed convolution (`shape`). Weights are transformed once for all passes of a step. */
-export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, half, flops, force }: WinogradCall): void {
-  const { batch, fromC, toC } = shape;
+export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, flops, force }: WinogradCall): void {
+  const { batch, fromC, toC, half = false, transposed } = shape;
   const products = productsOf(shape);
   const { tilesH, tilesW } = tilesOf(shape);
   const chunk = imagesPerChunk(shape);
@@ -180,7 +179,7 @@ export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, half, flops,
   const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * depth, "transformed patches");
   const m = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed products");
   // Product by product: the transformed weights of one are done with before the next.
-  for (const phases of products) {
+  for (const [i, phases] of products.entries()) {
     const u = gpu.derived(w, `winograd ${swapped} ${JSON.stringify([fromC, toC, shape.taps, shape.transposed, phases])}`, () => {
       const made = gpu.allocate(4 * POSITIONS * depth * toC, "transformed weights");
       transformWeights(gpu, { w, u: made, shape, phases, swapped });
@@ -198,7 +197,7 @@ export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, half, flops,
         half,
         force,
       });
-      transformOutput(gpu, { ...piece, m, y, bias, phase: phases[0] as WinogradPhase });
+      transformOutput(gpu, { ...piece, m, y, bias, phase: phases[0] as WinogradPhase, add: i > 0 && !transposed });
     }
   }
 }
@@ -212,14 +211,13 @@ interface GradWeightCall {
   gradW: BufferRange;
   shape: WinogradShape;
   swapped: boolean;
-  half: boolean;
   flops: number;
   force?: GemmForce | undefined;
 }
 
 /** gradW of a convolution, in the order of winograd's w; parts of a large batch are added in their order. */
-export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, half, flops, force }: GradWeightCall): void {
-  const { batch, fromC, toC, taps } = shape;
+export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, flops, force }: GradWeightCall): void {
+  const { batch, fromC, toC, taps, half = false } = shape;
   const { tilesH, tilesW } = tilesOf(shape);
   const phases = phasesOf(shape);
   const chunk = imagesPerChunk({ ...shape, stride: 1 }); // a phase at a time

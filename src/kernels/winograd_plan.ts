@@ -5,8 +5,8 @@ import { type AdapterClass, COLUMN_PADDING, type GemmProblem, planGemm } from ".
 /** Products of a tile: 4x4 positions. */
 export const POSITIONS = 16;
 
-/** Bytes of transformed patches and products at once: small enough for caches, large enough for a full product. */
-const CHUNK_BYTES = 32 * 2 ** 20;
+/** Bytes of transformed patches and products at once: what a step holds at most depends on it, its time little. */
+const CHUNK_BYTES = 8 * 2 ** 20;
 
 /** A convolution, or with `transposed` a transposed one, from x [batch, inH, inW, fromC] to y [batch, outH, outW, toC]. */
 export interface WinogradShape {
@@ -23,6 +23,8 @@ export interface WinogradShape {
   padH: number;
   padW: number;
   transposed: boolean;
+  /** Results are stored as half floats, and products may round their operands to them. */
+  half?: boolean;
 }
 
 /**
@@ -54,10 +56,21 @@ export function phasesOf({ stride, taps, transposed, padH, padW }: WinogradShape
   });
 }
 
-/** The phases by products: those of a convolution are summed in one, those of a transposed one have results of their own. */
+/** Transformed weights of one product at most, where its results can be added to those of the one before. */
+const WEIGHT_BYTES = 8 * 2 ** 20;
+
+/**
+ * Whether every phase has a product of its own: those of a transposed convolution have results of their own; those of a convolution are
+ * summed, in one product where its weights are small, or half floats would be rounded at every sum.
+ */
+function phasesApart({ fromC, toC, stride, transposed, half = false }: WinogradShape): boolean {
+  return transposed || (!half && 4 * POSITIONS * stride * stride * fromC * toC > WEIGHT_BYTES);
+}
+
+/** The phases by products; of a convolution the results of later ones are added to those of the first. */
 export function productsOf(shape: WinogradShape): WinogradPhase[][] {
   const phases = phasesOf(shape);
-  return shape.transposed ? phases.map((phase) => [phase]) : [phases];
+  return phasesApart(shape) ? phases.map((phase) => [phase]) : [phases];
 }
 
 /** Results of a tile along an axis: with the taps they make a patch of 4. */
@@ -72,8 +85,8 @@ export function tilesOf(shape: Pick<WinogradShape, "outH" | "outW" | "taps" | "s
 }
 
 /** Channels that a product contracts: those of all phases that it sums. */
-export function contractedChannels({ fromC, stride, transposed }: WinogradShape): number {
-  return transposed ? fromC : stride * stride * fromC;
+export function contractedChannels(shape: WinogradShape): number {
+  return phasesApart(shape) ? shape.fromC : shape.stride ** 2 * shape.fromC;
 }
 
 function imageBytes(shape: WinogradShape, channels: number): number {
@@ -129,8 +142,9 @@ export function winogradPays(shape: WinogradShape, adapter: AdapterClass): boole
   const direct = transposed
     ? { rows: batch * Math.ceil(outH / stride) * Math.ceil(outW / stride), columns: toC, depth: taps ** 2 * fromC, batch: phases }
     : { rows: batch * outH * outW, columns: toC, depth: phases * taps ** 2 * fromC, batch: 1 };
-  const product = { rows: tiles, columns: toC, depth: contractedChannels(shape), batch: POSITIONS };
-  const products = transposed ? phases : 1;
+  const depth = contractedChannels(shape);
+  const product = { rows: tiles, columns: toC, depth, batch: POSITIONS };
+  const products = (phases * fromC) / depth;
   return pays(shape, adapter, { direct, product, products, inputs: phases * tiles * fromC, outputs: products * tiles * toC });
 }
 

@@ -107,6 +107,10 @@ test("the phases of a deconvolution of 4x4 taps, stride 2 and padding 1, and of 
   expect(productsOf({ ...shape, transposed: false })).toEqual([
     [[0, 0], [0, 1], [1, 0], [1, 1]].map(([h = 0, w = 0]) => ({ tapH: h, tapW: w, fromH: h - 1, fromW: w - 1, toH: 0, toW: 0 })),
   ]);
+  // Large weights are transformed a phase at a time, unless sums would be rounded to half floats.
+  const large = { ...shape, fromC: 256, toC: 256, transposed: false };
+  expect(productsOf(large)).toEqual(productsOf({ ...shape, transposed: false }).flat().map((phase) => [phase]));
+  expect(productsOf({ ...large, half: true })).toHaveLength(1);
   expect(tilesOf({ ...shape, transposed: true })).toEqual({ tilesH: 2, tilesW: 2 });
 });
 

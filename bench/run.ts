@@ -146,9 +146,13 @@ const DIRECTIONS: readonly Direction[] = ["forward", "gradInput", "gradWeight"];
 /** Views of a MultiAugs step that share a launch with the labelled images. */
 const VIEWS = 4;
 
-/** Layers of the networks at a usual batch, those of a merged launch, and a few by every algorithm. */
-function layerCases(gpu: Gpu): Case[] {
-  const batch = gpu.info.kind === "hardware" ? 32 : BATCH;
+/** Layers that stand for their kind where all by every algorithm would take too long. */
+const COMPARED = ["R18 layer1 3x3 64-64", "R18 layer2 3x3/2 64-128", "R18 layer3 3x3 256-256", "R18 deconv2 4x4/2 256-256"];
+
+/** Layers of the networks at a usual batch and those of a merged launch; some, or on a GPU or with `large` all, by every algorithm. */
+function layerCases(gpu: Gpu, { large }: { large: boolean }): Case[] {
+  const hardware = gpu.info.kind === "hardware";
+  const batch = hardware ? 32 : BATCH;
   const named = (prefix: string, problems: readonly ConvProblem[]) => problems.map((problem) => ({ ...problem, name: `${prefix} ${problem.name}` }));
   const known = new Set<string>();
   // A shape that several networks have is timed once, under the first of them.
@@ -159,14 +163,13 @@ function layerCases(gpu: Gpu): Case[] {
   // Nobody asks for the gradient of the images.
   const directionsOf = ({ name }: ConvProblem) => DIRECTIONS.filter((direction) => direction !== "gradInput" || !name.endsWith(" 3-64"));
   const planned = problems.flatMap((problem) => directionsOf(problem).map((direction) => convCase(problem, direction)));
-  const compared = problems.filter(({ name }) => ["R18 layer1 3x3 64-64", "R18 layer2 3x3/2 64-128", "R18 layer3 3x3 256-256", "R18 deconv2 4x4/2 256-256"].includes(name));
+  const compared = large || hardware ? problems : problems.filter(({ name }) => COMPARED.includes(name));
   const byAlgorithm = compared.flatMap((problem) =>
-    DIRECTIONS.flatMap((direction) => algorithms(gpu).filter(({ name }) => name !== "winograd" || takesWinograd(problem)).map((algorithm) => convCase(problem, direction, algorithm))),
+    directionsOf(problem).flatMap((direction) => algorithms(gpu).filter(({ name }) => name !== "winograd" || takesWinograd(problem)).map((algorithm) => convCase(problem, direction, algorithm))),
   );
   const matrix = matrixAlgorithm(gpu);
   if (typeof matrix === "string") console.error(`skipped  rows by the matrix core: ${matrix}`);
-  const byMatrices = typeof matrix === "string" ? [] : problems.filter(({ name }) => name.startsWith("merged")).flatMap((problem) => DIRECTIONS.map((direction) => convCase(problem, direction, matrix)));
-  return [convCase(square(1024), "forward"), ...planned, ...byAlgorithm, ...byMatrices];
+  return [convCase(square(1024), "forward"), ...planned, ...byAlgorithm];
 }
 
 /** What surrounds the layers. */
@@ -204,7 +207,7 @@ async function opFiles(): Promise<Case[]> {
 }
 
 /** Runs all rows whose name contains `only`; returns whether every check passed. */
-export async function runBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<boolean> {
+export async function runBench({ only, out, large }: { only?: string | undefined; out?: string | undefined; large: boolean }): Promise<boolean> {
   const gpu = await openDevice();
-  return runTable(gpu, { name: "", cases: [...layerCases(gpu), ...surroundings(), ...(await opFiles())], only, out });
+  return runTable(gpu, { name: "", cases: [...layerCases(gpu, { large }), ...surroundings(), ...(await opFiles())], only, out });
 }

@@ -20,6 +20,7 @@ import { COCO17 } from "../src/pose/skeleton.ts";
 import { Random } from "../src/random.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
 import { renderTable } from "../src/train/log.ts";
+import { chosen } from "./chosen.ts";
 import { pythonWith } from "./peers/twin.ts";
 import { writeReport } from "./report.ts";
 
@@ -213,7 +214,7 @@ export async function runDataBench({ only, out }: { only?: string | undefined; o
       ["score", async () => [await scoreRow(folder)]],
       ["annotations", () => annotationRows(folder)],
     ];
-    for (const [name, measure] of all) if (!only || name.includes(only)) rows.push(...(await measure()));
+    for (const [, measure] of chosen(all, only, ([name]) => name)) rows.push(...(await measure()));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../src/files.ts";
 import { renderTable } from "../src/train/log.ts";
 import { drawCurves } from "../src/viz/curves.ts";
+import { chosen } from "./chosen.ts";
 import { commit } from "./report.ts";
 import { finishedRun, trainRun } from "./training.ts";
 
@@ -38,8 +39,7 @@ export interface LspetBench {
 export async function runLspetBench({ data, runs = join(ROOT, "output", "bench_lspet"), only, out }: LspetBench): Promise<void> {
   const rows = [];
   const lineColors: string[] = [];
-  for (const [method, { cfg, colors }] of Object.entries(METHODS)) {
-    if (only !== undefined && !method.includes(only)) continue;
+  for (const [method, { cfg, colors }] of chosen(Object.entries(METHODS), only, ([name]) => name)) {
     for (const [i, color] of colors.entries()) {
       const seed = i + 1;
       const output = join(runs, `${cfg}_${seed}`);

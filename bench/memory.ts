@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
 import { renderTable } from "../src/train/log.ts";
+import { chosen } from "./chosen.ts";
 import { writeReport } from "./report.ts";
 import { buildStep, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 
@@ -60,7 +61,7 @@ export async function runMemoryBench({ only, out }: { only?: string | undefined;
   const gpu = await openDevice();
   const torch = await torchSavedBytes();
   const rows: MemoryRow[] = [];
-  for (const problem of MEMORY_STEPS.filter(({ name }) => !only || name.includes(only))) {
+  for (const problem of chosen(MEMORY_STEPS, only, ({ name }) => name)) {
     const torchBytes = torch[problem.name];
     if (torchBytes === undefined) throw new Error(`bench/peers/torch_saved.json lacks "${problem.name}": run bench/peers/torch_saved.py`);
     rows.push(...measureStep(gpu, problem, torchBytes));

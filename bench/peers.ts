@@ -15,6 +15,7 @@ import { viewPlan } from "../src/methods/build.ts";
 import { buildModel } from "../src/models/build.ts";
 import { readStateDict } from "../src/nn/state_dict.ts";
 import { renderTable } from "../src/train/log.ts";
+import { chosen } from "./chosen.ts";
 import { largestDifference, uploadRandom } from "./case.ts";
 import type { Direction } from "./layers.ts";
 import { pythonWith, Twin } from "./peers/twin.ts";
@@ -276,9 +277,9 @@ export async function runPeerBench({ only, out }: { only?: string | undefined; o
   const gpu = await openDevice();
   await openMatrixCore(gpu, console.error); // for steps in mixed precision
   const folder = await mkdtemp(join(tmpdir(), "limber-peers-"));
-  const wanted = (name: string) => !only || name.includes(only);
-  const steps = stepRaces(gpu.info.kind === "hardware").filter(({ problem }) => wanted(problem.name));
-  const convs = CONVS.filter((name) => wanted(`${name} forward and both gradients`));
+  const races = [...stepRaces(gpu.info.kind === "hardware"), ...CONVS];
+  const wanted = chosen(races, only, (race) => (typeof race === "string" ? `${race} forward and both gradients` : race.problem.name));
+  const [steps, convs] = [wanted.filter((race) => typeof race !== "string"), wanted.filter((race) => typeof race === "string")];
   const rows: PeerRow[] = [];
   console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
   const add = async (row: PeerRow) => {

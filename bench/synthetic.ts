@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../src/files.ts";
 import { renderTable } from "../src/train/log.ts";
 import { drawCurves } from "../src/viz/curves.ts";
+import { chosen } from "./chosen.ts";
 import { commit } from "./report.ts";
 import { trainRun } from "./training.ts";
 
@@ -64,7 +65,7 @@ async function trainOne(method: string, labels: number, { steps, folder }: { ste
 /** Trains every method at every number of labels, one after another. */
 export async function runSyntheticBench({ labels, steps, only, out }: SyntheticBench): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "limber-synthetic-"));
-  const methods = Object.keys(METHODS).filter((name) => !only || name.includes(only));
+  const methods = chosen(Object.keys(METHODS), only, (name) => name);
   const rows: LearningRow[] = [];
   try {
     for (const count of labels) {

@@ -3,6 +3,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { copyCeiling, gemmCeiling } from "../src/kernels/ceilings.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { Case, Row } from "./case.ts";
+import { chosen } from "./chosen.ts";
 import { commit, writeReport } from "./report.ts";
 
 /** Largest relative error that a check lets pass. */
@@ -30,12 +31,13 @@ function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceili
 
 /** Runs all rows whose name contains `only`; returns whether every check passed. */
 export async function runTable(gpu: Gpu, { name: table, cases, only, out }: TableFacts): Promise<boolean> {
+  const wanted = chosen(cases, only, ({ name }) => name);
   const ceilings: Ceilings = { copyGbytes: copyCeiling(gpu), gemmGflops: gemmCeiling(gpu) };
   await gpu.trim();
   console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
   console.error(`ceilings copy ${ceilings.copyGbytes.toFixed(1)} GB/s, product ${ceilings.gemmGflops.toFixed(1)} GFLOP/s`);
   const rows: Row[] = [];
-  for (const item of cases.filter(({ name }) => !only || name.includes(only))) {
+  for (const item of wanted) {
     const row = await item.run(gpu);
     const share = ceilingShare(row, ceilings);
     rows.push(share === undefined ? row : { ...row, ceilingShare: share });

@@ -230,7 +230,8 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
       if (!needsUnlabelled) return { labelled: await supervised };
       const geometry = (index: number) => (still || config.RAW_INPUT ? IDENTITY_GEOMETRY : source.geometry(epoch, index, "unlabelled"));
       const easy = pack(pairs.map((pair) => source.sample(unlabelled, pair.unlabelled, geometry(pair.index))));
-      return { labelled: await supervised, unlabelled: await easy };
+      const [own, others] = await Promise.all([supervised, easy]); // at once: whichever fails first is then handled
+      return { labelled: own, unlabelled: others };
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What the keys of DATASET do to the samples of a mixed set. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openTrainingData, prepareData, SampleSource } from "../../src/train/data.ts";
@@ -68,4 +68,14 @@ test("PROB_HALF_BODY and NUM_JOINTS_HALF_BODY; sets named unlabelled have no hal
   };
   expect(await scales(17)).toEqual([1, 1, 1]); // no person has more than 17
   expect((await scales(0)).some((ratio) => ratio !== 1)).toBe(true);
+});
+
+test("a batch whose unlabelled images are corrupt fails at whoever waits for it, and nowhere else", async () => {
+  const damaged = join(root, "damaged");
+  cpSync(join(root, "coco"), join(damaged, "coco"), { recursive: true });
+  const { labelled, unlabelled = [], batch } = await opened(`DATASET.ROOT=${damaged}`);
+  const sound = new Set(labelled.map(({ imagePath }) => imagePath));
+  for (const { imagePath } of unlabelled) if (!sound.has(imagePath)) truncateSync(imagePath, 300);
+  // A rejection that nobody handles ends the process, and fails this test.
+  await expect(batch(0, 0)).rejects.toMatchObject({ code: "data/image-corrupt" });
 });

@@ -3,10 +3,12 @@
  * the definition before it is timed; a wrong one is named and left out. Never runs inside training.
  */
 import { fileURLToPath } from "node:url";
+import { errorText } from "../src/error.ts";
 import { writeFileAtomic } from "../src/files.ts";
 import { type BufferRange, type Gpu, openDevice, type Recording } from "../src/gpu/device.ts";
 import { adapterClass, tuningClass } from "../src/kernels/gemm.ts";
 import { type GemmCore, planGemm, type TransformCosts, type TunedAdapter, type TunedProduct } from "../src/kernels/gemm_plan.ts";
+import { repeatsOf } from "../src/gpu/time_replay.ts";
 import { matmul } from "../src/kernels/matmul.ts";
 import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { TUNED } from "../src/kernels/tuned.ts";
@@ -32,7 +34,10 @@ const TILES = [[64, 64, 16, 4, 4], [64, 32, 16, 4, 4], [128, 64, 16, 8, 4], [64,
 /** Tiles of rows, columns, depth, and rows and columns a subgroup, of the matrix core: 32 KiB of workgroup memory at most. */
 const MATRIX_TILES = [[128, 128, 32, 64, 32], [128, 128, 32, 32, 64], [128, 128, 32, 64, 64], [128, 64, 32, 32, 32], [64, 128, 32, 32, 32], [128, 64, 32, 64, 32], [64, 64, 32, 32, 32], [64, 64, 64, 32, 32], [64, 64, 32, 32, 16]] as const;
 
-function candidates(core: GemmCore): Omit<TunedProduct, "gflops">[] {
+/** A core with tile sizes that is not measured yet. */
+type Candidate = Omit<TunedProduct, "gflops">;
+
+function candidatesOf(core: GemmCore): Candidate[] {
   if (core === "matrix") return MATRIX_TILES.map(([TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, REGION_ROWS, REGION_COLUMNS]) => ({ core, spec: { TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, REGION_ROWS, REGION_COLUMNS } }));
   if (core === "lanes4") return [{ core, spec: {} }];
   if (core === "lanes") return LANES_TILES.map(([ROWS, COLUMNS]) => ({ core, spec: { ROWS, COLUMNS } }));
@@ -45,15 +50,17 @@ function candidates(core: GemmCore): Omit<TunedProduct, "gflops">[] {
  */
 function shortest(gpu: Gpu, recordings: readonly Recording[]): number[] {
   const best = recordings.map(() => Infinity);
+  const repeats = recordings.map((recording) => repeatsOf(gpu, recording));
   for (let round = 0; round <= ROUNDS; round++) {
     recordings.forEach((recording, i) => {
+      const times = repeats[i] as number;
       const cpu = process.cpuUsage();
       const started = performance.now();
-      recording.replay();
+      for (let k = 0; k < times; k++) recording.replay();
       gpu.fenceBlocking();
       const used = process.cpuUsage(cpu);
       const ms = gpu.info.kind === "hardware" ? performance.now() - started : (used.user + used.system) / 1000 / navigator.hardwareConcurrency;
-      if (round > 0) best[i] = Math.min(best[i] as number, ms);
+      if (round > 0) best[i] = Math.min(best[i] as number, ms / times);
     });
   }
   for (const recording of recordings) recording.dispose();
@@ -74,6 +81,17 @@ async function sampledError(gpu: Gpu, out: BufferRange, expected: (at: number) =
   return error / largest;
 }
 
+/** What is wrong with work that has never run here: the driver refuses it, or its result is off; undefined where nothing is. */
+async function faultOf(gpu: Gpu, { work, error, allowed }: { work: () => void; error: () => Promise<number>; allowed: number }): Promise<string | undefined> {
+  try {
+    gpu.scope(work);
+    const off = await error();
+    return off <= allowed ? undefined : `WRONG by ${off.toExponential(1)}`;
+  } catch (problem) {
+    return errorText(problem).split("\n", 1)[0];
+  }
+}
+
 /** Rates of the f32 core, and of the matrix core where its gate opens, fastest first. */
 async function tuneCores(gpu: Gpu): Promise<TunedProduct[]> {
   const { core } = planGemm({ rows: 1024, columns: 1024, depth: 1024, batch: 1 }, adapterClass(gpu));
@@ -84,8 +102,8 @@ async function tuneCores(gpu: Gpu): Promise<TunedProduct[]> {
   return products.toSorted((x, y) => y.gflops - x.gflops);
 }
 
-/** Rates of a core's candidates on a product that fills all of their tiles. */
-async function tuneProducts(gpu: Gpu, core: GemmCore): Promise<TunedProduct[]> {
+/** Rates of a core's candidates on a product that fills all of their tiles, fastest first; those that are wrong are told and left out. */
+export async function tuneProducts(gpu: Gpu, core: GemmCore, candidates: readonly Candidate[] = candidatesOf(core)): Promise<TunedProduct[]> {
   const adapter = adapterClass(gpu);
   const large = !adapter.software;
   // Whole numbers of all tiles; on hardware large enough to fill it.
@@ -100,18 +118,18 @@ async function tuneProducts(gpu: Gpu, core: GemmCore): Promise<TunedProduct[]> {
     return sum;
   };
   const product = { rows, columns, depth, batch: 1, transposeA: false, transposeB: false, sharedA: false, sharedB: false, summed: false };
-  const right: Omit<TunedProduct, "gflops">[] = [];
+  const right: Candidate[] = [];
   const recordings: Recording[] = [];
-  for (const candidate of candidates(core)) {
-    const force = { core, spec: candidate.spec, splits: 1 };
-    gpu.scope(() => matmul(gpu, { a: a.range, b: b.range, c, product, force }));
-    const error = await sampledError(gpu, c, expected);
-    if (!(error <= (half ? ALLOWED_MATRIX_ERROR : ALLOWED_ERROR))) {
-      console.error(`${core} ${JSON.stringify(candidate.spec)}  WRONG by ${error.toExponential(1)}, left out`);
+  for (const candidate of candidates) {
+    gpu.write(c, new Uint8Array(c.bytes)); // else one that writes nothing would show the results of the one before
+    const work = () => matmul(gpu, { a: a.range, b: b.range, c, product, force: { core, spec: candidate.spec, splits: 1 } });
+    const fault = await faultOf(gpu, { work, error: () => sampledError(gpu, c, expected), allowed: half ? ALLOWED_MATRIX_ERROR : ALLOWED_ERROR });
+    if (fault !== undefined) {
+      console.error(`${core} ${JSON.stringify(candidate.spec)}  ${fault}, left out`);
       continue;
     }
     right.push(candidate);
-    recordings.push(gpu.record(() => matmul(gpu, { a: a.range, b: b.range, c, product, force })));
+    recordings.push(gpu.record(work));
   }
   const times = shortest(gpu, recordings);
   for (const range of [a.range, b.range, c]) gpu.free(range);
@@ -158,10 +176,14 @@ async function tuneWinograd(gpu: Gpu, taps: WinogradShape["taps"]): Promise<Tran
   return { inputNs: ns(inputMs, tiles * channels), outputNs: ns(outputMs, tiles * channels), weightNs: ns(weightMs, channels * channels) };
 }
 
-/** Measures this adapter and writes its table beside those of others, to `out` or to where the planner reads it. */
-export async function runTune({ out = TABLE }: { out?: string | undefined }): Promise<void> {
+/** Measures this adapter and writes its table beside those of others, to `out` or to where the planner reads it; with `missing` only where it has none. */
+export async function runTune({ out = TABLE, missing }: { out?: string | undefined; missing: boolean }): Promise<void> {
   const gpu = await openDevice();
   const name = tuningClass(gpu);
+  if (missing && TUNED[name]) {
+    console.error(`table "${name}" is there, of ${TUNED[name].date}: ${TUNED[name].adapter}`);
+    return;
+  }
   console.error(`adapter  ${gpu.info.description || gpu.info.device}, table "${name}"`);
   const products = await tuneCores(gpu);
   for (const { core, spec, gflops } of products) console.error(`${core} ${JSON.stringify(spec)}  ${gflops} GFLOP/s`);

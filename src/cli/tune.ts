@@ -4,10 +4,13 @@ import { defineCommand } from "./command.ts";
 export const command = defineCommand({
   name: "tune",
   summary: "Measures, after checking, what the planner chooses kernels by on this adapter, and writes src/kernels/tuned.ts",
-  flags: { out: { type: "text", hint: "FILE.ts", description: "Where to write the table; otherwise where the planner reads it" } },
-  async run({ out }) {
+  flags: {
+    out: { type: "text", hint: "FILE.ts", description: "Where to write the table; otherwise where the planner reads it" },
+    missing: { type: "switch", description: "Only where there is no table for this kind of adapter yet" },
+  },
+  async run({ out, missing }) {
     const { runTune } = await import("../../bench/tune.ts");
-    await runTune({ out });
+    await runTune({ out, missing });
     return 0;
   },
 });

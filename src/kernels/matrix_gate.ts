@@ -102,7 +102,8 @@ async function compute(gpu: Gpu, check: GateCheck, { force, absolute }: { force:
     names.map((name, stream) => {
       const element = stored(name);
       const range = gpu.persistent((element === "f16" ? 2 : 4) * 2 * Math.ceil(check.sizes[name] / 2), `gate ${name}`, { element });
-      if (name !== "c") {
+      if (name === "c") gpu.write(range, new Uint8Array(range.bytes)); // memory is used again: what is not written must not look right
+      else {
         const values = gateValues(check.sizes[name], { stream, exact: check.exact, absolute });
         gpu.write(range, element === "f16" ? new Uint16Array(Float16Array.from(values).buffer) : values);
       }

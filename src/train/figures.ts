@@ -32,6 +32,8 @@ export interface CurveFacts {
   lossNames: readonly string[];
   /** Those of peaks are drawn, if there are any. */
   watchNames: readonly string[];
+  /** Epochs before the first step. */
+  beginEpoch: number;
   stepsPerEpoch: number;
 }
 
@@ -43,7 +45,7 @@ const PEAK_COLORS: Readonly<Record<string, readonly string[]>> = { labelled_peak
  * images, and how many of the latter are next to empty. Numbers of steps are means over stretches of the run, so that lines can be
  * read. Returns the paths.
  */
-export async function drawRunCurves(folder: string, { scores, scoreName, lossNames, watchNames, stepsPerEpoch }: CurveFacts): Promise<string[]> {
+export async function drawRunCurves(folder: string, { scores, scoreName, lossNames, watchNames, beginEpoch, stepsPerEpoch }: CurveFacts): Promise<string[]> {
   const records = await readStepLog(join(folder, "steps.jsonl"));
   const stretch = Math.max(1, Math.ceil(records.length / 150));
   const curve = (name: string) => ({
@@ -51,7 +53,7 @@ export async function drawRunCurves(folder: string, { scores, scoreName, lossNam
     points: Array.from({ length: Math.floor(records.length / stretch) }, (_, i): [number, number] => {
       const part = records.slice(i * stretch, (i + 1) * stretch);
       const mean = part.reduce((sum, record) => sum + Number(record[name]), 0) / part.length;
-      return [(part.at(-1)?.step ?? 0) / stepsPerEpoch, mean];
+      return [beginEpoch + (part.at(-1)?.step ?? 0) / stepsPerEpoch, mean];
     }),
     symbols: false,
   });

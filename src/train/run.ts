@@ -146,7 +146,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   function note(rows: readonly LossRow[]): void {
     for (const row of rows) {
       latestLosses = row.losses;
-      const epoch = Math.floor((row.step - 1) / stepsPerEpoch);
+      const epoch = TRAIN.BEGIN_EPOCH + Math.floor((row.step - 1) / stepsPerEpoch);
       records.step(row.step, epoch + 1, { lr: learningRateAt(config, epoch), ...row.losses });
       const warning = collapse.see(row.losses);
       if (warning) say(`warning   step ${row.step}: ${warning}`);
@@ -194,17 +194,22 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     if (epoch < TRAIN.END_EPOCH && records.scores.length % Math.max(2, Math.ceil(validations / PICTURES)) !== 0) return;
     const predictions = join(folder, "predictions.png");
     await drawPredictionGrid(predictions, mainPrediction(evaluated).predictions, source.skeleton);
-    const views = join(folder, "views.png");
-    await drawViews(views, {
+    records.image(step, "predictions", await readFile(predictions));
+    if (trainer.runner.host.steps > 0) await showViews(); // a finished run that was resumed has prepared no batch: its views stay
+    records.flush();
+  }
+
+  /** The views of the last step. */
+  async function showViews(): Promise<void> {
+    const path = join(folder, "views.png");
+    await drawViews(path, {
       inspection: await method.inspect(trainer.runner.mode),
       size: MODEL.IMAGE_SIZE,
       heatmapSize: MODEL.EXTRA.HEATMAP_SIZE,
       joints: MODEL.NUM_JOINTS,
       rgb: config.DATASET.COLOR_RGB,
     });
-    records.image(step, "predictions", await readFile(predictions));
-    records.image(step, "views", await readFile(views));
-    records.flush();
+    records.image(progress.step, "views", await readFile(path));
   }
 
   /** Results files, curves, the closing lines. */
@@ -212,7 +217,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     if (TEST.SAVE_RESULT) await writePredictions(folder, { evaluation: final, set: test });
     const { epoch, best } = progress;
     await writeFileAtomic(join(folder, "results.json"), `${JSON.stringify({ epoch, best, scores: Object.fromEntries(mainRow(final)) }, undefined, 2)}\n`);
-    const curves = await drawRunCurves(folder, { scores: records.scores, scoreName: final.primaryName, lossNames: method.lossNames, watchNames: method.watchNames, stepsPerEpoch });
+    const curves = await drawRunCurves(folder, { scores: records.scores, scoreName: final.primaryName, lossNames: method.lossNames, watchNames: method.watchNames, beginEpoch: TRAIN.BEGIN_EPOCH, stepsPerEpoch });
     await writeOriginalWeights(join(folder, "final_state.pth.tar"), { store: model.store, config });
     const figures = [...curves, ...["predictions.png", "views.png"].map((name) => join(folder, name))];
     const ms = { run: performance.now() - began, epochs: trainedMs, waited: loader.statistics.waitedMs };

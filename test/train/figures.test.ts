@@ -24,7 +24,7 @@ test("a run's curves are drawn from its step log", async () => {
   const lines = Array.from({ length: 400 }, (_, i) => JSON.stringify({ step: i + 1, epoch: 1, loss_pose: 1 / (i + 1), loss_cons: i === 7 ? "NaN" : 0.5, accuracy: 0.5, labelled_peak: i / 500, teacher_peak: 0.2, teacher_flat: 0.1 }));
   writeFileSync(join(folder, "steps.jsonl"), `${lines.join("\n")}\n`);
   const scores = [{ epoch: 1, score: 0.1, figures: { AP: 0.1 } }, { epoch: 2, score: 0.4, figures: { AP: 0.4 } }];
-  const facts = { scores, scoreName: "AP", lossNames: ["loss_pose", "loss_cons"], stepsPerEpoch: 200 };
+  const facts = { scores, scoreName: "AP", lossNames: ["loss_pose", "loss_cons"], beginEpoch: 0, stepsPerEpoch: 200 };
   expect(await drawRunCurves(folder, { ...facts, watchNames: ["accuracy"] })).toEqual([join(folder, "curves.png")]);
   const paths = await drawRunCurves(folder, { ...facts, watchNames: ["accuracy", "labelled_peak", "teacher_peak", "teacher_flat"] });
   expect(paths).toEqual(["curves.png", "peaks.png"].map((name) => join(folder, name)));

@@ -97,6 +97,12 @@ test("the same configuration gives the same bytes, whatever the number of worker
   }
 });
 
+test("a run that begins at a later epoch logs that epoch with its learning rate", async () => {
+  const later = await project.trained("later", "TRAIN.BEGIN_EPOCH=1");
+  const lines = stepsOf(later).map((line) => JSON.parse(line));
+  expect(lines.map(({ step, epoch, lr }) => [step, epoch, lr])).toEqual(Array.from({ length: 10 }, (_, i) => [i + 1, 2, 0.002 * 0.1]));
+});
+
 test("another seed gives another run", async () => {
   const seeded = await project.trained("seeded", "SEED=5", "TRAIN.END_EPOCH=1");
   expect(stepsOf(seeded)[0]).not.toBe(stepsOf(whole)[0]);

@@ -21,8 +21,8 @@ import { Random } from "../src/random.ts";
 import { persistentTensor } from "../src/tensor/tensor.ts";
 import { renderTable } from "../src/train/log.ts";
 import { chosen } from "./chosen.ts";
-import { pythonWith } from "./peers/twin.ts";
-import { writeReport } from "./report.ts";
+import { noPython, pythonWith } from "./peers/twin.ts";
+import { openReport } from "./report.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
@@ -40,7 +40,12 @@ interface DataRow {
 
 /** Python's side; undefined where it is not installed. */
 function peer(module: string, ...args: string[]): Record<string, number | number[]> | undefined {
-  const { exitCode, stdout, stderr } = Bun.spawnSync([pythonWith(module) ?? "python3", join(HERE, "peers", "data_peer.py"), ...args]);
+  const python = pythonWith(module);
+  if (!python) {
+    console.error(`no Python twin: ${noPython(module)}`);
+    return undefined;
+  }
+  const { exitCode, stdout, stderr } = Bun.spawnSync([python, join(HERE, "peers", "data_peer.py"), ...args]);
   if (exitCode === 0) return JSON.parse(stdout.toString());
   console.error(`no Python twin: ${stderr.toString().trim().split("\n").at(-1)}`);
   return undefined;
@@ -204,6 +209,7 @@ async function annotationRows(folder: string): Promise<DataRow[]> {
 /** Prints and writes the table. */
 export async function runDataBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<void> {
   const gpu = await openDevice();
+  const report = await openReport(gpu, { name: "data", out });
   const folder = await mkdtemp(join(tmpdir(), "limber-bench-"));
   const rows: DataRow[] = [];
   try {
@@ -220,5 +226,6 @@ export async function runDataBench({ only, out }: { only?: string | undefined; o
   }
   const show = (value: number | undefined) => (value === undefined ? "" : value.toFixed(value < 100 ? 2 : 0));
   console.log(await renderTable(["", "", "here", "must be", "twin", "", ""], rows.map(({ name, unit, value, bound, peer: twin, peerName, note }) => [name, unit, show(value), bound, show(twin), peerName, note])));
-  await writeReport(gpu, { name: "data", out, content: { cores: navigator.hardwareConcurrency, rows } });
+  await report.write({ cores: navigator.hardwareConcurrency, rows });
+  console.error(`written  ${report.path}`);
 }

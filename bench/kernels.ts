@@ -3,13 +3,14 @@ import { openDevice } from "../src/gpu/device.ts";
 import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { renderTable } from "../src/train/log.ts";
-import { writeReport } from "./report.ts";
+import { openReport } from "./report.ts";
 import { buildStep, POSE_CONS, QUICKSTART, type StepProblem, stepProblem } from "./step.ts";
 
 /** Prints and writes the table for the step of a configuration file, or of the quickstart network with PoseCons. */
 export async function runKernelBench({ cfg, out }: { cfg?: string | undefined; out?: string | undefined }): Promise<void> {
   const problem: StepProblem = cfg === undefined ? stepProblem("quickstart PoseCons", ...QUICKSTART, ...POSE_CONS) : { name: cfg, config: (await loadConfig(cfg)).config };
   const gpu = await openDevice();
+  const report = await openReport(gpu, { name: "kernels", out });
   await openMatrixCore(gpu, console.error); // for steps in mixed precision
   const { prepare, work } = buildStep(gpu, problem);
   prepare(0);
@@ -28,5 +29,6 @@ export async function runKernelBench({ cfg, out }: { cfg?: string | undefined; o
       ],
     ),
   );
-  await writeReport(gpu, { name: "kernels", out, content: { step: problem.name, rows } });
+  await report.write({ step: problem.name, rows });
+  console.error(`written  ${report.path}`);
 }

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
 import { renderTable } from "../src/train/log.ts";
 import { chosen } from "./chosen.ts";
-import { writeReport } from "./report.ts";
+import { openReport } from "./report.ts";
 import { buildStep, POSE_CONS, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 
 /** The steps of the table; PyTorch's figures go by these names. */
@@ -59,6 +59,7 @@ export function measureStep(gpu: Gpu, problem: StepProblem, torchBytes: number):
 /** Prints and writes the table of the steps whose name contains `only`. */
 export async function runMemoryBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<void> {
   const gpu = await openDevice();
+  const report = await openReport(gpu, { name: "memory", out });
   const torch = await torchSavedBytes();
   const rows: MemoryRow[] = [];
   for (const problem of chosen(MEMORY_STEPS, only, ({ name }) => name)) {
@@ -85,5 +86,6 @@ export async function runMemoryBench({ only, out }: { only?: string | undefined;
       ]),
     ),
   );
-  await writeReport(gpu, { name: "memory", out, content: { rows } });
+  await report.write({ rows });
+  console.error(`written  ${report.path}`);
 }

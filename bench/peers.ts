@@ -2,11 +2,13 @@
  * Our steps and layers beside those of PyTorch and TensorFlow.js: the same weights, the same batch, the same shapes; in turns within one run,
  * so that what else the machine does falls on both. A ratio is their time over ours: above 1 we are faster.
  */
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AugmentStep } from "../src/augment/chain.ts";
+import { errorText, LimberError } from "../src/error.ts";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
 import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { float32Tensor, type StoredTensor, writeSafetensors } from "../src/interop/safetensors.ts";
@@ -18,9 +20,9 @@ import { renderTable } from "../src/train/log.ts";
 import { chosen } from "./chosen.ts";
 import { largestDifference, uploadRandom } from "./case.ts";
 import type { Direction } from "./layers.ts";
-import { pythonWith, Twin } from "./peers/twin.ts";
+import { noPython, pythonWith, Twin } from "./peers/twin.ts";
 import { poseResnet18 } from "./problems.ts";
-import { commit, writeReport } from "./report.ts";
+import { openReport } from "./report.ts";
 import { buildStep, DUAL_MULTI_4, LEARNING_RATE, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "peers");
@@ -49,6 +51,8 @@ export interface PeerRow {
   medianRatio: number;
   floor?: number;
   aim?: number;
+  /** Our peak of device memory over theirs, where both can tell. */
+  memoryRatio?: number;
   /** Difference of the results on both sides, relative. */
   error: number;
   allowedError: number;
@@ -138,6 +142,8 @@ export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threa
   const { MODEL, TRAIN } = config;
   const batch = TRAIN.BATCH_SIZE;
   const [width, height] = MODEL.IMAGE_SIZE;
+  await gpu.trim();
+  const { bytes: others } = gpu.memory;
   const { prepare, work, losses, store, samples, imagesPerStep, free } = buildStep(gpu, problem);
   const file = join(folder, "step.safetensors");
   const tensors = new Map<string, StoredTensor>(await readStateDict(store));
@@ -174,6 +180,7 @@ export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threa
     const [lossPose = Number.NaN, lossCons = 0] = await gpu.readFloats(losses);
     const first = await twin.ask("step");
     const { threads } = fixed === undefined ? await twin.ask("settle") : { threads: fixed };
+    let theirBytes: unknown;
     const result = await race({
       batch: imagesPerStep,
       rounds,
@@ -181,19 +188,25 @@ export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threa
         prepare(step++);
         return replay();
       },
-      theirs: async () => figure(await twin.ask("step"), "ms"),
+      theirs: async () => {
+        const answer = await twin.ask("step");
+        theirBytes = answer["bytes"];
+        return figure(answer, "ms");
+      },
     });
-    const bytes = first["bytes"];
+    const bytes = gpu.memory.bytes - others;
+    const bothBytes = typeof theirBytes === "number" ? { bytes: theirBytes } : undefined;
     const wanted = figure(first, "lossPose");
     const semi = viewPlan(config) !== undefined;
     const row: PeerRow = {
       name: `${problem.name}, batch ${batch}`,
       peer: `PyTorch ${String(about["torch"])} ${precision}, ${String(about["device"])}, ${String(threads)} threads`,
       ...result,
-      ours: { ...result.ours, lossPose, ...(semi ? { lossCons } : {}), bytes: gpu.memory.bytes },
-      theirs: { ...result.theirs, lossPose: wanted, ...(semi ? { lossCons: figure(first, "lossCons") } : {}), ...(typeof bytes === "number" ? { bytes } : {}) },
+      ours: { ...result.ours, lossPose, ...(semi ? { lossCons } : {}), bytes },
+      theirs: { ...result.theirs, lossPose: wanted, ...(semi ? { lossCons: figure(first, "lossCons") } : {}), ...bothBytes },
       floor,
       aim,
+      ...(bothBytes ? { memoryRatio: bytes / bothBytes.bytes } : {}),
       error: Math.abs(lossPose - wanted) / wanted,
       allowedError: ALLOWED_LOSS_ERROR[precision],
     };
@@ -205,15 +218,15 @@ export async function raceStep(gpu: Gpu, { problem, precision, floor, aim, threa
   }
 }
 
-/** Layers that are compared with TensorFlow.js, whose gradients are slow: a small batch. */
-const CONV_BATCH = 2;
+/** Layers that are compared with TensorFlow.js, whose gradients are slow: a small batch on a CPU. */
+const [CONV_BATCH, HARDWARE_CONV_BATCH] = [2, 32];
 const CONVS = ["layer1 3x3 64-64", "layer2 3x3/2 64-128", "layer3 3x3 256-256"];
 const SAMPLES = 64;
 const ALLOWED_ERROR = 1e-4;
 
 /** A layer in all directions and its twin. */
-async function raceConv(gpu: Gpu, name: string, folder: string): Promise<PeerRow> {
-  const shape = poseResnet18(CONV_BATCH).find((problem) => problem.name === name)?.shape;
+async function raceConv(gpu: Gpu, name: string, { folder, batch }: { folder: string; batch: number }): Promise<PeerRow> {
+  const shape = poseResnet18(batch).find((problem) => problem.name === name)?.shape;
   if (!shape) throw new Error(`no layer ${name}`);
   const shapes = {
     x: [shape.batch, shape.inH, shape.inW, shape.inC],
@@ -255,43 +268,63 @@ async function raceConv(gpu: Gpu, name: string, folder: string): Promise<PeerRow
       for (const direction of directions) ms += figure(await twin.ask(direction), "ms");
       return ms;
     };
-    const result = await race({ batch: CONV_BATCH, ours, theirs });
+    const result = await race({ batch, ours, theirs });
     recording.dispose();
-    return { name: `${name} forward and both gradients, batch ${CONV_BATCH}`, peer: `TensorFlow.js ${String(about["version"])}, same adapter`, ...result, floor: 2, aim: 10, error, allowedError: ALLOWED_ERROR };
+    return { name: `${name} forward and both gradients, batch ${batch}`, peer: `TensorFlow.js ${String(about["version"])}, same adapter`, ...result, floor: 2, aim: 10, error, allowedError: ALLOWED_ERROR };
   } finally {
     for (const range of [x.range, w.range, gy.range, ...Object.values(out)]) gpu.free(range);
     await twin.end();
   }
 }
 
-/** Installs TensorFlow.js where it is not; tells whether it is there. */
-function hasTensorflow(): boolean {
+/** Installs TensorFlow.js where it is not; says in words why it cannot. */
+function lackOfTensorflow(): string | undefined {
+  if (existsSync(join(FOLDER, "tfjs", "node_modules", "@tensorflow", "tfjs-backend-webgpu"))) return undefined;
   const install = Bun.spawnSync([process.execPath, "install", "--no-save"], { cwd: join(FOLDER, "tfjs") });
-  if (install.exitCode === 0) return true;
-  console.error(`no TensorFlow.js: ${install.stderr.toString().trim().split("\n").at(-1)}`);
-  return false;
+  return install.exitCode === 0 ? undefined : `no TensorFlow.js: ${install.stderr.toString().trim().split("\n").at(-1)}`;
 }
 
-/** Runs the races whose name contains `only`; returns whether both sides computed the same. */
+/** A race that was not run, and why. */
+interface Failure {
+  name: string;
+  error: string;
+}
+
+/**
+ * Runs the races whose name contains `only`, also behind one that fails; returns whether both sides computed the same. A twin that is
+ * not installed is told in the report, and no failure; one that fails is.
+ */
 export async function runPeerBench({ only, out }: { only?: string | undefined; out?: string | undefined }): Promise<boolean> {
   const gpu = await openDevice();
+  const hardware = gpu.info.kind === "hardware";
+  const report = await openReport(gpu, { name: "peers", out });
   await openMatrixCore(gpu, console.error); // for steps in mixed precision
   const folder = await mkdtemp(join(tmpdir(), "limber-peers-"));
-  const races = [...stepRaces(gpu.info.kind === "hardware"), ...CONVS];
-  const wanted = chosen(races, only, (race) => (typeof race === "string" ? `${race} forward and both gradients` : race.problem.name));
-  const [steps, convs] = [wanted.filter((race) => typeof race !== "string"), wanted.filter((race) => typeof race === "string")];
-  const rows: PeerRow[] = [];
-  console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
-  const add = async (row: PeerRow) => {
-    rows.push(row);
-    console.error(`${row.name}  ${row.ours.ms.toFixed(1)} ms, theirs ${row.theirs.ms.toFixed(1)} ms`);
-    await gpu.trim();
-  };
+  const python = pythonWith("torch");
+  const races = [
+    ...stepRaces(hardware).map((step) => ({ name: step.problem.name, lack: () => (python ? undefined : noPython("torch")), run: () => raceStep(gpu, step, { python: python as string, folder }) })),
+    ...CONVS.map((name) => ({ name: `${name} forward and both gradients`, lack: lackOfTensorflow, run: () => raceConv(gpu, name, { folder, batch: hardware ? HARDWARE_CONV_BATCH : CONV_BATCH }) })),
+  ];
+  const [rows, skipped, failed]: [PeerRow[], Failure[], Failure[]] = [[], [], []];
+  console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${report.commit}`);
   try {
-    const python = pythonWith("torch");
-    if (!python && steps.length > 0) console.error("no PyTorch: neither PYTHON nor python3 has torch");
-    if (python) for (const step of steps) await add(await raceStep(gpu, step, { python, folder }));
-    if (convs.length > 0 && hasTensorflow()) for (const name of convs) await add(await raceConv(gpu, name, folder));
+    for (const { name, lack, run } of chosen(races, only, (race) => race.name)) {
+      const missing = lack();
+      if (missing !== undefined) {
+        skipped.push({ name, error: missing });
+        console.error(`${name}  skipped: ${missing}`);
+      } else {
+        try {
+          const row = await run();
+          rows.push(row);
+          console.error(`${row.name}  ${row.ours.ms.toFixed(1)} ms, theirs ${row.theirs.ms.toFixed(1)} ms`);
+        } catch (error) {
+          failed.push({ name, error: errorText(error) });
+          console.error(`${name}  FAILED: ${error instanceof Error && !(error instanceof LimberError) ? error.stack : errorText(error)}`);
+        }
+      }
+      await report.write({ rows, skipped, failed });
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -299,7 +332,7 @@ export async function runPeerBench({ only, out }: { only?: string | undefined; o
   const mib = (bytes: number | undefined) => (bytes === undefined ? "" : (bytes / 2 ** 20).toFixed(0));
   console.log(
     await renderTable(
-      ["", "peer", "ms", "their ms", "ratio", "of medians", "floor", "aim", "MiB", "their MiB", "check"],
+      ["", "peer", "ms", "their ms", "ratio", "of medians", "floor", "aim", "MiB", "their MiB", "memory", "check"],
       rows.map((row) => [
         row.name,
         row.peer,
@@ -311,10 +344,12 @@ export async function runPeerBench({ only, out }: { only?: string | undefined; o
         String(row.aim ?? ""),
         mib(row.ours.bytes),
         mib(row.theirs.bytes),
+        row.memoryRatio?.toFixed(2) ?? "",
         wrong(row) ? `WRONG ${row.error.toExponential(1)}` : "the same",
       ]),
     ),
   );
-  await writeReport(gpu, { name: "peers", out, content: { rows } });
-  return !rows.some(wrong);
+  for (const { name, error } of [...skipped, ...failed]) console.log(`${name}: ${error}`);
+  console.error(`written  ${report.path}`);
+  return failed.length === 0 && !rows.some(wrong);
 }

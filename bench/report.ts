@@ -4,11 +4,14 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFileAtomic } from "../src/files.ts";
 import type { Gpu } from "../src/gpu/device.ts";
+import type { AdapterInfo } from "../src/gpu/native.ts";
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 
 function git(...command: string[]): string | undefined {
-  const { exitCode, stdout } = Bun.spawnSync(["git", ...command], { cwd: dirname(FOLDER) });
+  if (!Bun.which("git")) return undefined;
+  const root = dirname(FOLDER);
+  const { exitCode, stdout } = Bun.spawnSync(["git", "-c", `safe.directory=${root}`, ...command], { cwd: root }); // the tree may be another user's
   return exitCode === 0 ? stdout.toString().trim() : undefined;
 }
 
@@ -22,11 +25,24 @@ function modified(): boolean {
   return git("status", "--porcelain", "--", "src", "shaders", "bench/*.ts") !== "";
 }
 
-/** Writes a table with adapter (its driver in the description), commit, whether files differ from it, and date to `out`, or to bench/results under the table's name. */
-export async function writeReport(gpu: Gpu, { name, out, content }: { name: string; out: string | undefined; content: object }): Promise<void> {
-  const path = out ?? join(FOLDER, "results", `${name ? `${name}-` : ""}${gpu.info.kind}-${commit()}.json`);
+/** An adapter as part of a file's name: its driver where that is software, else the device. */
+export function adapterSlug({ kind, device, vendor }: AdapterInfo): string {
+  const slug = (device || vendor).toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
+  return kind === "hardware" && slug ? slug : kind;
+}
+
+/** The file of a table: what was measured, where and at which commit is settled when it is opened. */
+export interface Report {
+  readonly commit: string;
+  readonly path: string;
+  /** Writes adapter (its driver in the description), commit, whether files differ from it, date, and the content so far. */
+  write(content: object): Promise<void>;
+}
+
+/** A report that goes to `out`, or to bench/results under the table's name. */
+export async function openReport(gpu: Gpu, { name, out }: { name: string; out: string | undefined }): Promise<Report> {
+  const head = { adapter: gpu.info, commit: commit(), modified: modified(), date: new Date().toISOString().slice(0, 10) };
+  const path = out ?? join(FOLDER, "results", `${name ? `${name}-` : ""}${adapterSlug(gpu.info)}-${head.commit}.json`);
   await mkdir(dirname(path), { recursive: true });
-  const date = new Date().toISOString().slice(0, 10);
-  await writeFileAtomic(path, `${JSON.stringify({ adapter: gpu.info, commit: commit(), modified: modified(), date, ...content }, undefined, 2)}\n`);
-  console.error(`written  ${path}`);
+  return { commit: head.commit, path, write: (content) => writeFileAtomic(path, `${JSON.stringify({ ...head, ...content }, undefined, 2)}\n`) };
 }

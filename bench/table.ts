@@ -1,10 +1,11 @@
-/** Runs the rows of a table: ceilings first, then each row; prints them and writes the JSON file. */
+/** Runs the rows of a table: ceilings first, then each row; prints them and writes the JSON file, whole behind every row. */
+import { errorText, LimberError } from "../src/error.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { copyCeiling, gemmCeiling } from "../src/kernels/ceilings.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { Case, Row } from "./case.ts";
 import { chosen } from "./chosen.ts";
-import { commit, writeReport } from "./report.ts";
+import { openReport } from "./report.ts";
 
 /** Largest relative error that a check lets pass. */
 const ALLOWED_ERROR = 1e-4;
@@ -29,20 +30,37 @@ function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceili
   return gbytes === undefined ? undefined : gbytes / copyGbytes;
 }
 
-/** Runs all rows whose name contains `only`; returns whether every check passed. */
+/** A row that could not be run, and why. */
+interface Failure {
+  name: string;
+  error: string;
+}
+
+/** Runs all rows whose name contains `only`, also behind one that fails, unless the device is lost; returns whether every row ran and every check passed. */
 export async function runTable(gpu: Gpu, { name: table, cases, only, out }: TableFacts): Promise<boolean> {
   const wanted = chosen(cases, only, ({ name }) => name);
+  const report = await openReport(gpu, { name: table, out });
   const ceilings: Ceilings = { copyGbytes: copyCeiling(gpu), gemmGflops: gemmCeiling(gpu) };
   await gpu.trim();
-  console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${commit()}`);
+  console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${report.commit}`);
   console.error(`ceilings copy ${ceilings.copyGbytes.toFixed(1)} GB/s, product ${ceilings.gemmGflops.toFixed(1)} GFLOP/s`);
   const rows: Row[] = [];
+  const failed: Failure[] = [];
   for (const item of wanted) {
-    const row = await item.run(gpu);
-    const share = ceilingShare(row, ceilings);
-    rows.push(share === undefined ? row : { ...row, ceilingShare: share });
-    console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);
-    await gpu.trim();
+    let lost = false;
+    try {
+      const row = await item.run(gpu);
+      await gpu.trim();
+      const share = ceilingShare(row, ceilings);
+      rows.push(share === undefined ? row : { ...row, ceilingShare: share });
+      console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);
+    } catch (error) {
+      failed.push({ name: item.name, error: errorText(error) });
+      console.error(`${item.name}  FAILED: ${error instanceof LimberError ? error.toText() : error instanceof Error ? error.stack : String(error)}`);
+      lost = error instanceof LimberError && error.code === "gpu/device-lost";
+    }
+    await report.write({ ceilings, rows, failed });
+    if (lost) break;
   }
   const digits = (value: number | undefined, count: number) => (value === undefined ? "" : value.toFixed(count));
   const percent = (share: number | undefined, count: number) => digits(share === undefined ? undefined : 100 * share, count);
@@ -63,6 +81,8 @@ export async function runTable(gpu: Gpu, { name: table, cases, only, out }: Tabl
       ]),
     ),
   );
-  await writeReport(gpu, { name: table, out, content: { ceilings, rows } });
-  return !rows.some(wrong);
+  for (const { name, error } of failed) console.log(`${name}: ${error}`);
+  if (rows.length + failed.length < wanted.length) console.log(`${wanted.length - rows.length - failed.length} rows were not run, the device was lost`);
+  console.error(`written  ${report.path}`);
+  return rows.length === wanted.length && !rows.some(wrong);
 }

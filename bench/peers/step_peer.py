@@ -136,8 +136,9 @@ class Twin:
     def __init__(self, facts):
         self.facts = facts
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if facts["precision"] != "fp32":
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        if facts["precision"] != "fp32" and self.device.type == "cpu":
+            sys.exit(f"{facts['precision']} needs a PyTorch with CUDA; {torch.__version__} finds none")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = facts["precision"] != "fp32"
         torch.backends.cudnn.benchmark = True
         torch.set_num_threads(facts["threads"])
         self.amp = facts["precision"] == "amp"
@@ -197,6 +198,8 @@ class Twin:
 
     def timed(self):
         self.wait()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()  # the first steps also try algorithms out
         started = time.perf_counter()
         loss_pose, loss_cons = self.step()
         self.wait()

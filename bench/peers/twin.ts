@@ -38,8 +38,17 @@ export class Twin {
   }
 }
 
-/** A Python that has a module: PYTHON, python3, or that of the system; undefined where none has. */
+/** A Python that has a module: what PYTHON names, else python3 or that of the system; undefined where none has. */
 export function pythonWith(module: string): string | undefined {
+  return pythons().find((python) => Bun.which(python) && Bun.spawnSync([python, "-c", `import ${module}`], { stderr: "ignore" }).exitCode === 0);
+}
+
+/** Which pythons have been asked for a module in vain. */
+export function noPython(module: string): string {
+  return `no ${module}: ${pythons().map((python) => `${python} ${Bun.which(python) ? "lacks it" : "is not installed"}`).join(", ")}`;
+}
+
+function pythons(): string[] {
   const named = process.env["PYTHON"];
-  return (named ? [named] : ["python3", "/usr/bin/python3"]).find((python) => Bun.which(python) && Bun.spawnSync([python, "-c", `import ${module}`], { stderr: "ignore" }).exitCode === 0);
+  return named ? [named] : ["python3", "/usr/bin/python3"];
 }

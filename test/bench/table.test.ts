@@ -3,7 +3,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Row } from "../../bench/case.ts";
+import { adapterSlug } from "../../bench/report.ts";
 import { runTable } from "../../bench/table.ts";
+import { GpuError } from "../../src/error.ts";
 import { testDevice } from "../support/device.ts";
 
 const gpu = await testDevice();
@@ -25,7 +27,20 @@ test("a table gives shares of measured ceilings, writes adapter, commit and rows
     expect(rows[0].ceilingShare).toBeCloseTo(3 / ceilings.gemmGflops, 9);
     expect(rows[1].ceilingShare).toBeCloseTo(2 / ceilings.copyGbytes, 9);
     expect(ceilings.gemmGflops).toBeGreaterThan(0.01);
+
+    const broken = { name: "refused", run: () => Promise.reject(new Error("no such instruction")) };
+    const lost = { name: "lost", run: () => Promise.reject(new GpuError({ code: "gpu/device-lost", message: "gone" })) };
+    expect(await runTable(gpu, { name: "test", cases: [broken, ...cases.slice(0, 1), lost, ...cases.slice(1, 2)], only: undefined, out })).toBe(false);
+    const partial = JSON.parse(await readFile(out, "utf8"));
+    expect(partial.rows.map((one: Row) => one.name)).toEqual(["product"]); // also behind one that fails, but on no device that is lost
+    expect(partial.failed).toEqual([{ name: "refused", error: "no such instruction" }, { name: "lost", error: "gone" }]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }, 60_000);
+
+test("results of a software driver are named by it, those of a GPU by the device", () => {
+  expect(adapterSlug({ ...gpu.info, kind: "lavapipe" })).toBe("lavapipe");
+  expect(adapterSlug({ ...gpu.info, kind: "hardware", device: "NVIDIA H200", vendor: "nvidia" })).toBe("nvidia-h200");
+  expect(adapterSlug({ ...gpu.info, kind: "hardware", device: "", vendor: "nvidia" })).toBe("nvidia");
+});

@@ -10,7 +10,7 @@ import { adapterClass, padColumns, perCore, rowSlices, storeHalf, sumSlices } fr
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 import { matmul } from "./matmul.ts";
 import { winograd, winogradGradWeight } from "./winograd.ts";
-import { type WinogradShape, winogradFits, winogradPays, winogradWeightPays } from "./winograd_plan.ts";
+import { type WinogradShape, winogradFits, winogradPays, winogradWeightFits, winogradWeightPays } from "./winograd_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
 type ConvPhase = "conv" | "transposed";
@@ -272,8 +272,8 @@ function winogradPlan(
     result === "gradInput"
       ? { ...common, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, transposed: true }
       : { ...common, inH, inW, fromC: inC, outH, outW, toC: outC, transposed: false };
-  // The weights' gradient is made a phase at a time.
-  const possible = plain && kernelH === taps * stride && winogradFits(result === "gradWeight" ? { ...planned, stride: 1 } : planned);
+  const fits = result === "gradWeight" ? winogradWeightFits : winogradFits;
+  const possible = plain && kernelH === taps * stride && fits(planned);
   if (force?.winograd && !possible) throw new Error("Winograd's transforms need a square kernel of 2 or 3 times the stride, no dilation, and images that fit a binding");
   const pays = result === "gradWeight" ? winogradWeightPays : winogradPays;
   return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu, { half })))) ? planned : undefined;

@@ -9,7 +9,7 @@ import type { BufferRange, Gpu } from "../gpu/device.ts";
 import { defineKernel, linearGrid } from "../gpu/kernel.ts";
 import type { GemmForce } from "./gemm_plan.ts";
 import { matmul } from "./matmul.ts";
-import { contractedChannels, imagesPerChunk, phasesOf, POSITIONS, productsOf, tileSide, tilesOf, type WinogradPhase, type WinogradShape } from "./winograd_plan.ts";
+import { contractedChannels, gradientSlices, imagesPerChunk, phasesOf, POSITIONS, productsOf, tileSide, tilesOf, type WinogradPhase, type WinogradShape } from "./winograd_plan.ts";
 
 const TILE_FRAGMENTS = ["winograd/maps.wgsl", "winograd/tiles.wgsl", "lib/grid.wgsl", "lib/scalar.wgsl"];
 const TILE_UNIFORMS = {
@@ -202,9 +202,6 @@ export function winograd(gpu: Gpu, { x, w, bias, y, shape, swapped, flops, force
   }
 }
 
-/** Elements that slices of the weights' gradient are a multiple of apart, so that each can be bound. */
-const SLICE_ALIGNMENT = 64;
-
 interface GradWeightCall {
   x: BufferRange;
   gradY: BufferRange;
@@ -220,11 +217,9 @@ export function winogradGradWeight(gpu: Gpu, { x, gradY, gradW, shape, swapped, 
   const { batch, fromC, toC, taps, half = false } = shape;
   const { tilesH, tilesW } = tilesOf(shape);
   const phases = phasesOf(shape);
-  const chunk = imagesPerChunk({ ...shape, stride: 1 }); // a phase at a time
+  const { slices, images: chunk, stride: sliceStride } = gradientSlices(shape);
   const pair = swapped ? { rows: toC, columns: fromC } : { rows: fromC, columns: toC };
   const pairs = fromC * toC;
-  const sliceStride = Math.ceil((POSITIONS * pairs) / SLICE_ALIGNMENT) * SLICE_ALIGNMENT;
-  const slices = Math.ceil(batch / chunk);
   const v = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * fromC, "transformed patches");
   const g = gpu.allocate(4 * POSITIONS * chunk * tilesH * tilesW * toC, "transformed gradient");
   let held = -1; // the slice whose gradient is in g

@@ -109,6 +109,27 @@ export function winogradFits(shape: WinogradShape): boolean {
   return Math.max(imageBytes(shape, Math.max(depth, shape.toC)), 4 * POSITIONS * depth * (shape.toC + COLUMN_PADDING)) <= LEAST_BINDING_BYTES;
 }
 
+/** Elements that slices of the weights' gradient are a multiple of apart, so that each can be bound. */
+const SLICE_ALIGNMENT = 64;
+
+/**
+ * The weights' gradient of a phase is made in slices of the batch, each of `images` images (the last may have fewer) and `stride` elements
+ * of gradients of transformed weights; one binding holds those of all slices.
+ */
+export function gradientSlices(shape: WinogradShape): { slices: number; images: number; stride: number } {
+  const { batch, fromC, toC } = shape;
+  const stride = Math.ceil((POSITIONS * fromC * toC) / SLICE_ALIGNMENT) * SLICE_ALIGNMENT;
+  const most = Math.max(1, Math.floor(LEAST_BINDING_BYTES / (4 * stride)));
+  const images = Math.max(imagesPerChunk({ ...shape, stride: 1 }), Math.ceil(batch / most)); // a phase at a time
+  return { slices: Math.ceil(batch / images), images, stride };
+}
+
+/** Whether the weights' gradient fits these bindings. */
+export function winogradWeightFits(shape: WinogradShape): boolean {
+  const { images } = gradientSlices(shape);
+  return winogradFits({ ...shape, stride: 1 }) && images * imageBytes(shape, Math.max(shape.fromC, shape.toC) + COLUMN_PADDING) <= LEAST_BINDING_BYTES;
+}
+
 /**
  * Fewer channels are left to the direct product: they gain least, and their sums have the fewest terms for the transforms' rounding
  * errors to cancel in.

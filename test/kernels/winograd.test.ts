@@ -3,7 +3,7 @@ import { convForward, convGradInput, convGradWeight, type ConvShape, deconvForwa
 import type { BufferRange } from "../../src/gpu/device.ts";
 import type { GemmForce } from "../../src/kernels/gemm_plan.ts";
 import { fill } from "../../src/kernels/elementwise.ts";
-import { imagesPerChunk, winogradFits, type WinogradShape } from "../../src/kernels/winograd_plan.ts";
+import { gradientSlices, imagesPerChunk, winogradFits, type WinogradShape, winogradWeightFits } from "../../src/kernels/winograd_plan.ts";
 import { type Conv, conv2d, conv2dGradients, outputSize, swapChannels } from "../reference/conv2d.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, TEST_SEED, testRandom } from "../support/random.ts";
@@ -128,6 +128,20 @@ test("the phases of a stride go in pieces too, as the direct product has it", as
   for (const range of [x, gy, w, y, gx, gw]) gpu.free(range);
 });
 
+test("slices of a weights' gradient fit one binding together, however large the batch", async () => {
+  const shape = shapeOf({ n: 130, h: 2, w: 2, ci: 1024, co: 1024, k: 3, s: 1, ph: 1, pw: 1 });
+  const { slices, images, stride } = gradientSlices({ ...PLAIN, batch: 130, inH: 2, inW: 2, fromC: 1024, outH: 2, outW: 2, toC: 1024 });
+  expect({ slices, images, bytes: 4 * slices * stride }).toEqual({ slices: 2, images: 65, bytes: 2 ** 27 });
+  const [x, gradY] = [330, 331].map((stream) => gpu.upload(randomValues(130 * 4 * 1024, stream), "operand")) as [BufferRange, BufferRange];
+  const gradW = gpu.persistent(4 * 9 * 1024 * 1024, "result");
+  const results = async (force: GemmForce) => {
+    gpu.scope(() => convGradWeight(gpu, { x, gradY, gradW, shape, force }));
+    return gpu.readFloats(gradW);
+  };
+  expectClose(await results({ winograd: true }), await results({ winograd: false }), "longSum", "gradient of weights");
+  for (const range of [x, gradY, gradW]) gpu.free(range);
+});
+
 test("other convolutions are refused where Winograd's way is forced, and images or weights too large for a binding do not fit", () => {
   const shape = { ...shapeOf({ n: 1, h: 8, w: 8, ci: 4, co: 4, k: 3, s: 1, ph: 1, pw: 1 }), strideH: 2, strideW: 2, outH: 4, outW: 4 };
   const ranges = gpu.scope(() => ({ x: gpu.allocate(4096, "x"), w: gpu.allocate(4096, "w"), y: gpu.allocate(4096, "y") }));
@@ -135,6 +149,10 @@ test("other convolutions are refused where Winograd's way is forced, and images 
   const layer = (batch: number, [h, w]: [number, number], channels: number): WinogradShape => ({ ...PLAIN, batch, inH: h, inW: w, fromC: channels, outH: h, outW: w, toC: channels });
   expect(winogradFits(layer(1, [1024, 1024], 64))).toBe(false);
   expect(winogradFits(layer(64, [64, 48], 64))).toBe(true);
+  // Gradients of weights of 64 MiB a slice leave room for two, each of half the images.
+  expect(winogradWeightFits(layer(64, [8, 8], 1024))).toBe(true);
+  expect(winogradWeightFits(layer(256, [8, 8], 1024))).toBe(true);
+  expect(winogradWeightFits(layer(512, [8, 8], 1024))).toBe(false);
   // The four phases of 2048 channels: one product each, or of half floats one of all.
   const deconv = { ...layer(8, [16, 12], 256), inH: 8, inW: 6, fromC: 2048, taps: 2, stride: 2 } as const;
   expect(winogradFits({ ...deconv, transposed: true })).toBe(true);

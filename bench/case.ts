@@ -14,6 +14,8 @@ export interface Row {
   gbytes?: number;
   /** Of the adapter's measured ceiling: a row with GFLOP/s of its product's, another of its copy's. */
   ceilingShare?: number;
+  /** Of the adapter's measured peak of f32 arithmetic: a row with GFLOP/s, by direct count, so Winograd's way may exceed 1. */
+  peakShare?: number;
   /** Host time of a replay, as a share of it. */
   hostShare?: number;
   images?: number;
@@ -45,7 +47,8 @@ function uniformValues(count: number, stream: number): Float32Array {
 export function uploadRandom(gpu: Gpu, count: number, stream: number, { half = false }: { half?: boolean } = {}): { range: BufferRange; values: Float32Array } {
   const values = uniformValues(count, stream);
   if (!half) return { range: gpu.upload(values, "bench"), values };
-  const rounded = Float16Array.from({ length: 2 * Math.ceil(count / 2) }, (_, i) => values[i] ?? 0); // whole words
+  const rounded = new Float16Array(2 * Math.ceil(count / 2)); // whole words
+  rounded.set(values);
   const range = gpu.persistent(rounded.byteLength, "bench", { element: "f16" });
   gpu.write(range, new Uint16Array(rounded.buffer));
   return { range, values: Float32Array.from(rounded.subarray(0, count)) };

@@ -1,7 +1,7 @@
 /** Runs the rows of a table: ceilings first, then each row; prints them and writes the JSON file, whole behind every row. */
 import { errorText, LimberError } from "../src/error.ts";
 import type { Gpu } from "../src/gpu/device.ts";
-import { copyCeiling, gemmCeiling } from "../src/kernels/ceilings.ts";
+import { copyCeiling, fmaCeiling, gemmCeiling } from "../src/kernels/ceilings.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { Case, Row } from "./case.ts";
 import { chosen } from "./chosen.ts";
@@ -23,6 +23,8 @@ export interface TableFacts {
 interface Ceilings {
   copyGbytes: number;
   gemmGflops: number;
+  /** Of multiply-adds on registers. */
+  fmaGflops: number;
 }
 
 function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceilings): number | undefined {
@@ -40,10 +42,10 @@ interface Failure {
 export async function runTable(gpu: Gpu, { name: table, cases, only, out }: TableFacts): Promise<boolean> {
   const wanted = chosen(cases, only, ({ name }) => name);
   const report = await openReport(gpu, { name: table, out });
-  const ceilings: Ceilings = { copyGbytes: copyCeiling(gpu), gemmGflops: gemmCeiling(gpu) };
+  const ceilings: Ceilings = { copyGbytes: copyCeiling(gpu), gemmGflops: gemmCeiling(gpu), fmaGflops: fmaCeiling(gpu) };
   await gpu.trim();
   console.error(`adapter  ${gpu.info.description || gpu.info.device} (${gpu.info.kind}), commit ${report.commit}`);
-  console.error(`ceilings copy ${ceilings.copyGbytes.toFixed(1)} GB/s, product ${ceilings.gemmGflops.toFixed(1)} GFLOP/s`);
+  console.error(`ceilings copy ${ceilings.copyGbytes.toFixed(1)} GB/s, product ${ceilings.gemmGflops.toFixed(1)} GFLOP/s, f32 arithmetic alone ${ceilings.fmaGflops.toFixed(1)} GFLOP/s`);
   const rows: Row[] = [];
   const failed: Failure[] = [];
   for (const item of wanted) {
@@ -52,7 +54,8 @@ export async function runTable(gpu: Gpu, { name: table, cases, only, out }: Tabl
       const row = await item.run(gpu);
       await gpu.trim();
       const share = ceilingShare(row, ceilings);
-      rows.push(share === undefined ? row : { ...row, ceilingShare: share });
+      const shares = { ...(share === undefined ? {} : { ceilingShare: share }), ...(row.gflops === undefined ? {} : { peakShare: row.gflops / ceilings.fmaGflops }) };
+      rows.push({ ...row, ...shares });
       console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);
     } catch (error) {
       failed.push({ name: item.name, error: errorText(error) });
@@ -67,13 +70,14 @@ export async function runTable(gpu: Gpu, { name: table, cases, only, out }: Tabl
   const wrong = ({ error, allowedError = ALLOWED_ERROR }: Row) => error !== undefined && !(error <= allowedError);
   console.log(
     await renderTable(
-      ["", "ms", "GFLOP/s", "GB/s", "ceiling %", "images/s", "host %", "MiB", "check"],
+      ["", "ms", "GFLOP/s", "GB/s", "ceiling %", "f32 peak %", "images/s", "host %", "MiB", "check"],
       rows.map((row) => [
         row.name,
         row.ms.toFixed(row.ms < 0.1 ? 4 : 2),
         digits(row.gflops, 1),
         digits(row.gbytes, 2),
         percent(row.ceilingShare, 0),
+        percent(row.peakShare, 0),
         digits(row.images, 1),
         percent(row.hostShare, 2),
         digits(row.bytes === undefined ? undefined : row.bytes / 2 ** 20, 0),

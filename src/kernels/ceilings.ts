@@ -1,11 +1,21 @@
-/** What an adapter reaches at best by our own kernels: a plain product and a copy, for shares of them. */
+/** What an adapter reaches at best: by our own kernels, a plain product and a copy; by arithmetic alone. For shares of them. */
 import type { BufferRange, Gpu } from "../gpu/device.ts";
+import { defineKernel } from "../gpu/kernel.ts";
 import { type ReplayRounds, timeReplay } from "../gpu/time_replay.ts";
 import { convForward, convFlops, type ConvShape } from "./conv.ts";
 import { addInto } from "./elementwise.ts";
 
-/** Side of the product, and bytes of the copy, beyond the caches. */
-const SIZES = { hardware: { side: 4096, bytes: 2 ** 28 }, software: { side: 1024, bytes: 2 ** 26 } } as const;
+/** Side of the product, bytes of the copy, beyond the caches, and invocations of the arithmetic. */
+const SIZES = { hardware: { side: 4096, bytes: 2 ** 28, invocations: 2 ** 20 }, software: { side: 1024, bytes: 2 ** 26, invocations: 2 ** 13 } } as const;
+
+const fmaKernel = defineKernel({
+  name: "ceilings/fma",
+  fragments: ["ceilings/fma.wgsl"],
+  buffers: { x: "read", y: "read_write" },
+  uniforms: { rounds: "u32" },
+});
+/** Of one round of the kernel, and its rounds. */
+const [FMAS, FMA_ROUNDS, FMA_WORKGROUP] = [8 * 16, 256, 64];
 
 const sizesOf = (gpu: Gpu) => SIZES[gpu.info.kind === "hardware" ? "hardware" : "software"];
 
@@ -32,4 +42,18 @@ export function copyCeiling(gpu: Gpu, rounds?: ReplayRounds): number {
   const ms = timeReplay(gpu, () => addInto(gpu, { a: from, b: undefined, out: to, count: bytes / 4 }), rounds);
   for (const range of [from, to]) gpu.free(range);
   return (2 * bytes) / ms / 1e6;
+}
+
+/** Encodes the arithmetic of `fmaCeiling`: y[i] for every invocation. */
+export function chainsOfFma(gpu: Gpu, { x, y, invocations }: { x: BufferRange; y: BufferRange; invocations: number }): void {
+  gpu.run(fmaKernel, { buffers: { x, y }, uniforms: { rounds: FMA_ROUNDS }, workgroups: [invocations / FMA_WORKGROUP, 1, 1] });
+}
+
+/** 10^9 operations a second of fused multiply-adds in f32 on registers: the adapter's f32 peak, as far as a shader can reach it. */
+export function fmaCeiling(gpu: Gpu, rounds?: ReplayRounds): number {
+  const { invocations } = sizesOf(gpu);
+  const [x, y] = [gpu.upload(Float32Array.of(0.5, 1, 1), "chain"), gpu.persistent(4 * invocations, "sums")];
+  const ms = timeReplay(gpu, () => chainsOfFma(gpu, { x, y, invocations }), rounds);
+  for (const range of [x, y]) gpu.free(range);
+  return (2 * FMAS * FMA_ROUNDS * invocations) / ms / 1e6;
 }

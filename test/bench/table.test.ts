@@ -25,6 +25,8 @@ test("a table gives shares of measured ceilings, writes adapter, commit and rows
     expect(adapter.description).toBe(gpu.info.description); // with the driver's version
     expect(rows.map((one: Row) => one.name)).toEqual(["product", "copy"]);
     expect(rows[0].ceilingShare).toBeCloseTo(3 / ceilings.gemmGflops, 9);
+    expect(rows[0].peakShare).toBeCloseTo(3 / ceilings.fmaGflops, 9);
+    expect(rows[1].peakShare).toBeUndefined();
     expect(rows[1].ceilingShare).toBeCloseTo(2 / ceilings.copyGbytes, 9);
     expect(ceilings.gemmGflops).toBeGreaterThan(0.01);
 

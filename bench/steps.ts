@@ -23,11 +23,15 @@ function onNetwork(name: string, keys: readonly string[]): StepProblem[] {
   return Object.entries(METHODS).map(([method, own]) => stepProblem(`${name} ${method}`, ...keys, ...own));
 }
 
-/** Steps that end in minutes on two CPU cores, and with `large` or on a GPU those of the published batch. */
-export function stepProblems({ hardware, large }: { hardware: boolean; large: boolean }): StepProblem[] {
+/** Steps that end in minutes on two CPU cores, and with `large` or on a GPU those of the published batch; these with half floats too, where the adapter has them. */
+export function stepProblems({ hardware, half, large }: { hardware: boolean; half: boolean; large: boolean }): StepProblem[] {
   const small = [...onNetwork("quickstart network", QUICKSTART), ...onNetwork("PoseResNet-18 256x192", poseResnet(18, 1))];
   const published = hardware
-    ? [...onNetwork("PoseResNet-18 256x192", poseResnet(18, 32)), ...onNetwork("PoseResNet-50 256x192", poseResnet(50, 32))]
+    ? [
+        ...onNetwork("PoseResNet-18 256x192", poseResnet(18, 32)),
+        ...(half ? onNetwork("mixed PoseResNet-18 256x192", [...poseResnet(18, 32), "PRECISION=mixed"]) : []),
+        ...onNetwork("PoseResNet-50 256x192", poseResnet(50, 32)),
+      ]
     : onNetwork("PoseResNet-18 256x192", poseResnet(18, 8));
   return large || hardware ? [...small, ...published] : small;
 }
@@ -83,6 +87,6 @@ async function measure(gpu: Gpu, problem: StepProblem, name: string): Promise<Ro
 export async function runStepBench({ only, out, large }: { only?: string | undefined; out?: string | undefined; large: boolean }): Promise<boolean> {
   const gpu = await openDevice();
   await openMatrixCore(gpu, console.error); // for steps in mixed precision
-  const problems = stepProblems({ hardware: gpu.info.kind === "hardware", large });
+  const problems = stepProblems({ hardware: gpu.info.kind === "hardware", half: gpu.features.has("shader-f16"), large });
   return runTable(gpu, { name: "step", cases: problems.map(stepCase), only, out });
 }

@@ -12,9 +12,9 @@ export const command = defineCommand({
     steps: { type: "text", hint: "N", description: "For synthetic: steps of each training; otherwise 600" },
     data: { type: "text", hint: "DIR", description: "For lspet: the folder that holds lspet/" },
     runs: { type: "text", hint: "DIR", description: "For lspet: where its runs are kept; otherwise output/bench_lspet" },
-    cfg: { type: "text", hint: "FILE", description: "For kernels: the configuration whose step is taken apart; otherwise the quickstart" },
+    cfg: { type: "text", hint: "FILE", description: "For kernels: the configuration whose step is taken apart; otherwise the quickstart, on a GPU PoseDual with four views" },
   },
-  rest: { name: "TABLE", description: "all: the tests and all tables that need no longer training, for a new machine; step: whole training steps by method; peers: layers and steps beside PyTorch and TensorFlow.js, in turns; memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins; synthetic: how well each method learns from few labels; lspet: the same on LSP Extended, hours on two CPU cores" },
+  rest: { name: "TABLE", description: "all: doctor, the tests, tune --missing and all tables that need no longer training, for a new machine; step: whole training steps by method; peers: layers and steps beside PyTorch and TensorFlow.js, in turns; memory: what training steps hold, beside PyTorch's; kernels: calls, time and rates of every kernel of a step; data: decoding, scores and annotation files beside their Python twins; synthetic: how well each method learns from few labels; lspet: the same on LSP Extended, hours on two CPU cores" },
   async run({ only, out, cfg, steps, large, data, runs }, rest) {
     const wrong = (message: string) => new ConfigError({ code: "cli/bad-argument", message, fix: "bun run bench --help lists tables and flags", where: "bench" });
     const [table, ...more] = rest;

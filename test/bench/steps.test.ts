@@ -41,10 +41,14 @@ for (const problem of [
 }
 
 test("the table has every method on every network, and the large steps only where asked for", () => {
-  const small = stepProblems({ hardware: false, large: false });
-  const large = stepProblems({ hardware: false, large: true });
+  const small = stepProblems({ hardware: false, half: true, large: false });
+  const large = stepProblems({ hardware: false, half: true, large: true });
   expect(small.map(({ name }) => name.split(" ").slice(2).join(" "))).toEqual(Array.from({ length: 2 }, () => ["supervised", "PoseCons K=1", "PoseCons MULTI K=2", "PoseCons MULTI K=4", "PoseDual MULTI K=4"]).flat());
   expect(small.map(({ config }) => viewPlan(config)?.mostViews ?? 0).slice(0, 5)).toEqual([0, 1, 2, 4, 4]);
   expect(large.length).toBe(15);
+  const [single, mixed] = [false, true].map((half) => stepProblems({ hardware: true, half, large: false }));
+  expect(single?.length).toBe(20);
+  expect(mixed?.filter(({ config }) => config.PRECISION === "mixed").map(({ name, config }) => [name, config.TRAIN.BATCH_SIZE])[4]).toEqual(["mixed PoseResNet-18 256x192 PoseDual MULTI K=4", 32]);
+  expect(mixed?.length).toBe(25);
   expect(Math.max(...small.map(({ config }) => config.TRAIN.BATCH_SIZE))).toBe(16);
 });

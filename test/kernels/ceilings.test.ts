@@ -7,7 +7,7 @@ const gpu = await testDevice();
 test("the arithmetic of the f32 peak is done: chains of a / 2 + 1 end at 2", async () => {
   const [x, y] = [gpu.upload(Float32Array.of(0.5, 1, 7), "x"), gpu.persistent(4 * 64, "y")];
   gpu.scope(() => chainsOfFma(gpu, { x, y, invocations: 64 }));
-  expect([...(await gpu.readFloats(y))]).toEqual(new Array(64).fill(16));
+  expect([...(await gpu.readFloats(y))]).toEqual(Array.from({ length: 64 }, () => 16));
   for (const range of [x, y]) gpu.free(range);
 });
 

@@ -20,7 +20,7 @@ function only(value: string, reason: string): (given: string) => string | undefi
 }
 
 /** Flags that training and validation share. */
-export const SHARED_FLAGS = {
+const SHARED_FLAGS = {
   modelDir: text("DIR", "OUTPUT_DIR", "Folder for checkpoints, logs and figures"),
   logDir: text("DIR", "LOG_DIR", "Folder for TensorBoard's files"),
   dataDir: text("DIR", "DATA_DIR", "Put before the relative paths of the file"),

@@ -82,7 +82,7 @@ export async function writeDatasetResults(path: string, { name, truth }: Pick<Da
 }
 
 /** Writes results in COCO's official JSON form. */
-export async function writeResults(path: string, results: readonly CocoResult[]): Promise<void> {
+async function writeResults(path: string, results: readonly CocoResult[]): Promise<void> {
   const entries = results.map(({ imageId, keypoints, score, bbox, center, scale }) => ({
     image_id: imageId,
     category_id: 1,

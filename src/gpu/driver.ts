@@ -11,7 +11,7 @@ import { GpuError } from "../error.ts";
 import { embeddedDriver } from "./embedded_driver.ts";
 
 /** What a user may ask for through ADAPTER. */
-export const ADAPTER_CHOICES = ["hardware", "lavapipe", "swiftshader"] as const;
+const ADAPTER_CHOICES = ["hardware", "lavapipe", "swiftshader"] as const;
 export type AdapterChoice = (typeof ADAPTER_CHOICES)[number];
 
 /** A driver that is installed on this machine, as its manifest describes it. */
@@ -42,7 +42,7 @@ export function parseAdapterChoice(value: string | undefined): AdapterChoice | u
 }
 
 /** Folders that the Vulkan loader searches for driver manifests on Linux. */
-export function manifestFolders(home = homedir()): string[] {
+function manifestFolders(home = homedir()): string[] {
   return [
     join(home, ".config/vulkan/icd.d"),
     "/etc/vulkan/icd.d",
@@ -83,7 +83,7 @@ const libc = dlopen(process.platform === "darwin" ? "libSystem.B.dylib" : "libc.
 }).symbols;
 
 /** Sets or, with undefined, removes a variable of the C environment. */
-export function setNativeEnvironment(name: string, value: string | undefined): void {
+function setNativeEnvironment(name: string, value: string | undefined): void {
   const key = Buffer.from(`${name}\0`);
   if (value === undefined) libc.unsetenv(ptr(key));
   else libc.setenv(ptr(key), ptr(Buffer.from(`${value}\0`)), 1);

@@ -11,7 +11,7 @@ import { brotliDecompressSync } from "node:zlib";
 import { GpuError } from "../error.ts";
 
 /** Where the driver comes from; a new version needs a new hash. */
-export const EMBEDDED_PACKAGE = {
+const EMBEDDED_PACKAGE = {
   name: "@sparticuz/chromium",
   version: "153.0.0",
   file: "bin/swiftshader.tar.br",
@@ -27,7 +27,7 @@ export interface EmbeddedDriver {
 }
 
 /** Folder for what Limber fetches: LIMBER_CACHE, else the user's cache folder. */
-export function cacheFolder(): string {
+function cacheFolder(): string {
   const { LIMBER_CACHE, XDG_CACHE_HOME } = process.env;
   return LIMBER_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "limber");
 }
@@ -54,7 +54,7 @@ function failure(message: string, cause?: unknown): GpuError {
 }
 
 /** Refuses an archive that is not the pinned one. */
-export function verifyArchive(archive: Uint8Array): void {
+function verifyArchive(archive: Uint8Array): void {
   const found = createHash("sha512").update(archive).digest("hex");
   if (found !== EMBEDDED_PACKAGE.sha512) {
     throw failure(`does not match its checksum (sha512 ${found.slice(0, 16)}…, expected ${EMBEDDED_PACKAGE.sha512.slice(0, 16)}…)`);

@@ -126,7 +126,7 @@ const finishBackwardKernel = defineKernel({
  * How many parts the rows of a group are cut into. Few enough that a part amortises its start and the fixed-order sum
  * of the parts stays short, enough to fill a device.
  */
-export function chunkCount({ groups, rows, channels }: BatchnormShape): number {
+function chunkCount({ groups, rows, channels }: BatchnormShape): number {
   const wanted = Math.ceil(65536 / (groups * channels));
   return Math.max(1, Math.min(wanted, Math.ceil(rows / 32), 256));
 }

@@ -4,7 +4,7 @@ import { defineKernel } from "../gpu/kernel.ts";
 import { spanGrid } from "./span.ts";
 
 /** What is computed over the axis. */
-export const REDUCTIONS = { sum: 0, min: 1, max: 2, sumOfSquares: 3, sumOfMagnitudes: 4 } as const;
+const REDUCTIONS = { sum: 0, min: 1, max: 2, sumOfSquares: 3, sumOfMagnitudes: 4 } as const;
 export type Reduction = keyof typeof REDUCTIONS;
 
 const LIBRARY = ["lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"];

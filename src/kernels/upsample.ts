@@ -64,7 +64,7 @@ export interface LinearPlaces {
  * PyTorch's places as integers. alignCorners: first on first, last on last; otherwise the pixels' outer borders meet:
  * (i + 1/2) in / out - 1/2.
  */
-export function linearPlaces(inLength: number, outLength: number, alignCorners: boolean): LinearPlaces {
+function linearPlaces(inLength: number, outLength: number, alignCorners: boolean): LinearPlaces {
   if (!alignCorners) return { step: 2 * inLength, start: inLength - outLength, unit: 2 * outLength };
   return outLength === 1 ? { step: 0, start: 0, unit: 1 } : { step: inLength - 1, start: 0, unit: outLength - 1 };
 }

@@ -49,7 +49,7 @@ export function buildPrevious(config: Model, gpu: Gpu): PoseModel | undefined {
 }
 
 /** Builds one network without memory; call store.materialise() next. */
-export function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNetwork {
+function buildNetwork({ MODEL }: Model, place: NetworkPlace = {}): PoseNetwork {
   const { EXTRA } = MODEL;
   const shared = { ...place, joints: MODEL.NUM_JOINTS, finalKernel: EXTRA.FINAL_CONV_KERNEL, refine: MODEL.PRM, start: MODEL.INIT_WEIGHTS ? "pose" : "framework" } as const;
   const backbone = backboneOf(MODEL);

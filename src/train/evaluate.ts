@@ -36,7 +36,7 @@ export interface PredictOptions {
 }
 
 /** How the TEST section of a configuration wants heatmaps read. */
-export function predictOptions({ TEST }: Pick<ResolvedConfig, "TEST">): PredictOptions {
+function predictOptions({ TEST }: Pick<ResolvedConfig, "TEST">): PredictOptions {
   return { flipTest: TEST.FLIP_TEST, shiftMirrored: TEST.SHIFT_HEATMAP, shift: TEST.POST_PROCESS, dark: TEST.POST_TYPE === "dark", scales: TEST.SCALES };
 }
 

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { DataError } from "../error.ts";
 import { CROWDPOSE14 } from "../pose/joint_sets.ts";
 import type { Size } from "../pose/types.ts";
-import { type CocoPlace, cocoGroundTruth, readCocoGroundTruth } from "./coco.ts";
+import { type CocoPlace, readCocoGroundTruth } from "./coco.ts";
 import type { CocoGroundTruth, CocoImage } from "./coco_types.ts";
 import { readImageSize } from "./image.ts";
 
@@ -26,11 +26,6 @@ export function crowdPosePlace(root: string, set: string): CocoPlace {
 /** Reads and checks a set; areas are 0.53 of the box. Errors: DataError naming file and item. */
 export async function readCrowdPoseGroundTruth(file: string): Promise<CocoGroundTruth> {
   return readCocoGroundTruth(file, OPTIONS);
-}
-
-/** Checks the content of a set's file. Errors: DataError naming file and item. */
-export function crowdPoseGroundTruth(parsed: unknown, file: string): CocoGroundTruth {
-  return cocoGroundTruth(parsed, file, OPTIONS);
 }
 
 /** A header that cannot be read is the loader's to report: it knows whether corrupt images are passed over. */

@@ -1,9 +1,8 @@
-/** PCK and PCKh: the share of joints within a fraction of a person's size; and accuracy read off heatmaps while training. */
+/** PCK and PCKh: the share of joints within a fraction of a person's size. */
 import type { PersonRecord } from "../data/coco.ts";
 import type { PckTruth } from "../data/mpii.ts";
 import { writeMat } from "../data/mat.ts";
 import { DataError } from "../error.ts";
-import { decodeHeatmaps } from "../pose/heatmap.ts";
 import { type JointSet, jointMap } from "../pose/joint_sets.ts";
 import type { Skeleton } from "../pose/skeleton.ts";
 
@@ -183,44 +182,4 @@ export async function writePredMat(path: string, predictions: ArrayLike<number>,
     }
   }
   await writeMat(path, { preds: { shape: [count, joints, columns], data } });
-}
-
-/** Share of right joints, as training logs it. */
-export interface HeatmapAccuracy {
-  /** [joints]; -1 where no sample has the joint. */
-  joints: Float64Array;
-  /** Over the joints that have a value; 0 if none has. */
-  mean: number;
-  /** How many joints have a value: the weight of `mean` in a running average. */
-  counted: number;
-}
-
-/**
- * Accuracy of predicted heatmaps [count, height, width, joints] against targets: distance of the maxima in tenths of the map,
- * right below 0.5; a joint counts where the target's maximum has x > 1 and y > 1. PARITY: x is divided by the height and y by the
- * width, as HRNet's accuracy() does.
- */
-export function heatmapAccuracy(predicted: Float32Array, target: Float32Array, { count, height, width, joints }: { count: number; height: number; width: number; joints: number }): HeatmapAccuracy {
-  const facts = { count, height, width, joints, shift: false };
-  const found = decodeHeatmaps(predicted, facts).coordinates;
-  const wanted = decodeHeatmaps(target, facts).coordinates;
-  const values = new Float64Array(joints);
-  let [sum, counted] = [0, 0];
-  for (let j = 0; j < joints; j++) {
-    let [right, total] = [0, 0];
-    for (let n = 0; n < count; n++) {
-      const at = 2 * (n * joints + j);
-      const [x, y] = [wanted[at] as number, wanted[at + 1] as number];
-      if (!(x > 1 && y > 1)) continue;
-      total++;
-      const dx = ((found[at] as number) - x) / (height / 10);
-      const dy = ((found[at + 1] as number) - y) / (width / 10);
-      if (Math.sqrt(dx * dx + dy * dy) < 0.5) right++;
-    }
-    values[j] = total > 0 ? right / total : -1;
-    if (total === 0) continue;
-    sum += right / total;
-    counted++;
-  }
-  return { joints: values, mean: counted > 0 ? sum / counted : 0, counted };
 }

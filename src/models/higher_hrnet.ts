@@ -1,7 +1,6 @@
 /** HigherHRNet (Cheng et al., CVPR 2020): HRNet, then deconvolutions to finer heatmaps, with tags that group joints to persons. */
 import { Batchnorm, Conv2d, Deconv2d, type Pass } from "../nn/layers.ts";
 import { ParameterStore } from "../nn/store.ts";
-import { cast } from "../ops/cast.ts";
 import { concat, slice } from "../ops/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { heatmapConv, Hrnet, type HrnetFacts } from "./hrnet.ts";
@@ -104,8 +103,7 @@ export class HigherHrnet implements PoseNetwork {
     this.#finals.forEach((final, i) => {
       if (i > 0) {
         const { concatenate, deconv, batchnorm, blocks } = this.#deconvs[i - 1] as Doubling;
-        const before = outputs[i - 1] as Tensor;
-        if (concatenate) features = concat([features, features.dtype === "f16" ? cast(before, "f16") : before], -1);
+        if (concatenate) features = concat([features, outputs[i - 1] as Tensor], -1);
         features = batchnorm.forward(deconv.forward(features), pass, { relu: true });
         for (const block of blocks) features = block.forward(features, pass);
       }

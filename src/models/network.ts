@@ -33,11 +33,6 @@ export interface PoseNetwork {
   heatmaps(x: Tensor, pass: Pass): readonly Tensor[];
 }
 
-/** A model of one network. */
-export function singleModel(network: PoseNetwork): PoseModel {
-  return { store: network.store, networks: [{ prefix: "", network }] };
-}
-
 /** The networks of a model, without their prefixes. */
 export function networksOf({ networks: [first, ...rest] }: PoseModel): [PoseNetwork, ...PoseNetwork[]] {
   return [first.network, ...rest.map(({ network }) => network)];

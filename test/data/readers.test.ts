@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { aicGroundTruth, aicPlace } from "../../src/data/aic.ts";
 import { cocoGroundTruth, cocoPlace, personRecords, readCocoGroundTruth } from "../../src/data/coco.ts";
-import { crowdPoseGroundTruth, crowdPosePlace, unswapSizes } from "../../src/data/crowdpose.ts";
+import { crowdPosePlace, readCrowdPoseGroundTruth, unswapSizes } from "../../src/data/crowdpose.ts";
 import { detectionRecords, personDetections } from "../../src/data/detections.ts";
 import { lspRecords } from "../../src/data/lsp.ts";
 import { encodeMat, writeMat } from "../../src/data/mat.ts";
@@ -89,19 +89,21 @@ const crowdImage = { id: 7, width: 100, height: 200, file_name: "7.jpg", crowdIn
 const crowdPerson = { id: 3, image_id: 7, category_id: 1, keypoints: triples(14, () => 2), num_keypoints: 14, bbox: [10, 10, 40, 75], iscrowd: 0 };
 
 test("CrowdPose: areas are 0.53 of the box, and sizes swapped in the file are those of the image", async () => {
-  const truth = crowdPoseGroundTruth({ images: [crowdImage, { ...crowdImage, id: 8, file_name: "8.jpg" }], annotations: [crowdPerson, { ...crowdPerson, id: 4, bbox: [120, 10, 40, 75] }] }, "c.json");
-  expect(truth.annotations[0]?.area).toBeCloseTo(0.53 * 40 * 75, 12);
-  expect(truth.images[0]?.crowdIndex).toBe(0.4);
-  const facts = { place: { annotations: "c.json", images: "i" }, annotated: CROWDPOSE14, skeleton: CROWDPOSE14, inputSize: [192, 256] as const };
-  const left: string[] = [];
-  expect(personRecords(truth, { ...facts, report: (line) => left.push(line) })).toHaveLength(1);
-  expect(left).toEqual(["c.json: annotation 4: its box [120, 10, 40, 75] lies outside image 7 (100x200 px); left out"]);
-  const fixed = await unswapSizes(truth, "i", async (path) => (path.endsWith("7.jpg") ? [200, 100] : undefined));
-  expect(fixed.images.map(({ width, height }) => [width, height])).toEqual([[200, 100], [100, 200]]);
-  expect(personRecords(fixed, facts)).toHaveLength(2);
-  const other = await unswapSizes(truth, "i", async () => [300, 100]);
-  expect(other.images[0]?.width).toBe(100);
   await inFolder(async (folder) => {
+    const file = join(folder, "c.json");
+    await writeFile(file, JSON.stringify({ images: [crowdImage, { ...crowdImage, id: 8, file_name: "8.jpg" }], annotations: [crowdPerson, { ...crowdPerson, id: 4, bbox: [120, 10, 40, 75] }] }));
+    const truth = await readCrowdPoseGroundTruth(file);
+    expect(truth.annotations[0]?.area).toBeCloseTo(0.53 * 40 * 75, 12);
+    expect(truth.images[0]?.crowdIndex).toBe(0.4);
+    const facts = { place: { annotations: "c.json", images: "i" }, annotated: CROWDPOSE14, skeleton: CROWDPOSE14, inputSize: [192, 256] as const };
+    const left: string[] = [];
+    expect(personRecords(truth, { ...facts, report: (line) => left.push(line) })).toHaveLength(1);
+    expect(left).toEqual(["c.json: annotation 4: its box [120, 10, 40, 75] lies outside image 7 (100x200 px); left out"]);
+    const fixed = await unswapSizes(truth, "i", async (path) => (path.endsWith("7.jpg") ? [200, 100] : undefined));
+    expect(fixed.images.map(({ width, height }) => [width, height])).toEqual([[200, 100], [100, 200]]);
+    expect(personRecords(fixed, facts)).toHaveLength(2);
+    const other = await unswapSizes(truth, "i", async () => [300, 100]);
+    expect(other.images[0]?.width).toBe(100);
     await writeFile(join(folder, "7.jpg"), "no image"); // the loader stops for it, or passes over it
     expect((await unswapSizes(truth, folder)).images).toEqual([...truth.images]);
   });
@@ -142,7 +144,7 @@ test("detections: category 1 above the threshold, boxes as they are, joints zero
   const detections = personDetections(file, "d.json", 0.1);
   expect(detections.map(({ index }) => index)).toEqual([0, 3]);
   expect(personDetections(file, "d.json")).toHaveLength(3);
-  const truth = crowdPoseGroundTruth({ images: [crowdImage], annotations: [] }, "c.json");
+  const truth = { images: [{ id: 7, width: 100, height: 200, fileName: "7.jpg" }], annotations: [] };
   const facts = { file: "d.json", truth, images: "i", skeleton: COCO17, inputSize: [192, 256] as const };
   const [record] = detectionRecords(detections, facts);
   expect(record).toMatchObject({ imageId: 7, annotationId: 0, imageSize: [100, 200], box: [-5, 10, 40, 80], center: [15, 50], score: 0.9, imagePath: join("i", "7.jpg") });

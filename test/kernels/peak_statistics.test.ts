@@ -51,3 +51,10 @@ test("training accuracy: joints within half a tenth of the map, the axes' norms 
   expectClose([await run(expected)], [mean], "longSum", "accuracy");
   expect(await run(new Float32Array(expected.length))).toBe(-1);
 });
+
+test("training accuracy of the worked example: x is measured by the height, y by the width, and targets at the border do not count", async () => {
+  const places = (...points: (readonly [number, number])[]) => up(Float32Array.from(points.flatMap(([x, y]) => [x, y, 1])));
+  const out = gpu.persistent(4, "out");
+  peakAccuracy(gpu, { prediction: places([23, 30], [20, 33], [1, 30], [20, 30]), expected: places([20, 30], [20, 30], [1, 30], [20, 30]), out, batch: 1, joints: 4, size: [48, 64] });
+  expectClose(await gpu.readFloats(out), [2 / 3], "longSum", "accuracy"); // right, wrong, left out, right: 3 / 6.4 = 0.469 and 3 / 4.8 = 0.625
+});

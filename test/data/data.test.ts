@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { cocoPlace, personRecords, type PersonRecord, readCocoGroundTruth } from "../../src/data/coco.ts";
-import { cropWarp } from "../../src/data/crop_warp.ts";
+import { cropWarp } from "../support/crop_warp.ts";
 import { decodeImage, ImageCache, sharpModule } from "../../src/data/image.ts";
 import { BatchLoader } from "../../src/data/loader.ts";
 import { LabelledOrder, MixedOrder } from "../../src/data/mixed.ts";

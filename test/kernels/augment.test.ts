@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CropBatch, packCrops, recycleCrops } from "../../src/augment/crop_batch.ts";
-import { cropWarp } from "../../src/data/crop_warp.ts";
+import { cropWarp } from "../support/crop_warp.ts";
 import { type CropSample, drawGeometry, prepareSample } from "../../src/data/sample.ts";
 import { warpAffine } from "../../src/kernels/augment.ts";
 import { mirror } from "../../src/kernels/elementwise.ts";

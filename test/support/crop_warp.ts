@@ -1,7 +1,7 @@
 /** The crop on the CPU, bit for bit as cv2.warpAffine computes it: the plain twin of the kernel augment/crop_normalize. */
-import { warpTables } from "../pose/affine.ts";
-import type { Size } from "../pose/types.ts";
-import type { CropSample } from "./sample.ts";
+import { warpTables } from "../../src/pose/affine.ts";
+import type { Size } from "../../src/pose/types.ts";
+import type { CropSample } from "../../src/data/sample.ts";
 
 /** Crop [height, width, 3] in uint8, RGB, bilinear on a 1/32 px grid with a black border. */
 export function cropWarp(sample: CropSample, [width, height]: Size): Uint8Array {

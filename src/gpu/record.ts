@@ -34,30 +34,37 @@ export class Recording {
     const { memory } = commands;
     const bound = encoded.map(({ ranges, compiled }) => ({ ranges, access: Object.values(compiled.kernel.buffers) }));
     this.plan = planMemory(bound, { maxBufferBytes: memory.maxBytes, plans: ({ persistent, serial }) => !persistent && serial >= begin });
-    for (const bytes of this.plan.bufferBytes) this.#buffers.push(memory.createBuffer(bytes, "step memory"));
+    const { uniformAlignment: align, device } = commands;
+    const strides = encoded.map(({ uniforms }) => Math.ceil(uniforms.byteLength / align) * align);
+    const uniformBytes = new Uint8Array(Math.max(strides.reduce((sum, stride) => sum + stride, 0), 16));
+    this.#uniforms = device.createBuffer({ size: uniformBytes.byteLength, usage: 0x40 | 0x08, label: "step uniforms" });
+    try {
+      for (const bytes of this.plan.bufferBytes) this.#buffers.push(memory.createBuffer(bytes, "step memory"));
+      this.#bind(encoded, strides, uniformBytes);
+    } catch (error) {
+      this.dispose(); // what the adapter refuses leaves nothing behind
+      throw error;
+    }
+    device.queue.writeBuffer(this.#uniforms, 0, uniformBytes);
+  }
 
-    const align = commands.uniformAlignment;
-    const stride = (dispatch: EncodedDispatch) => Math.ceil(dispatch.uniforms.byteLength / align) * align;
-    const total = encoded.reduce((sum, dispatch) => sum + stride(dispatch), 0);
-    const bytes = new Uint8Array(Math.max(total, 16));
-    this.#uniforms = commands.device.createBuffer({ size: bytes.byteLength, usage: 0x40 | 0x08, label: "step uniforms" });
-
+  /** Makes the bind groups, and places the dispatches' uniforms `strides` apart in `uniformBytes`. */
+  #bind(encoded: readonly EncodedDispatch[], strides: readonly number[], uniformBytes: Uint8Array): void {
     const groups = new Map<string, GPUBindGroup>();
     let offset = 0;
-    for (const dispatch of encoded) {
+    encoded.forEach((dispatch, i) => {
       const ranges = dispatch.ranges.map((range) => this.#place(range));
       let key = dispatch.compiled.linked.key;
       for (const range of ranges) key += `;${range.allocation.buffer?.id ?? "released"}:${range.offset}:${range.bytes}`;
       let group = groups.get(key);
       if (!group) {
-        group = commands.createBindGroup(dispatch.compiled, ranges, this.#uniforms);
+        group = this.#commands.createBindGroup(dispatch.compiled, ranges, this.#uniforms);
         groups.set(key, group);
       }
-      bytes.set(dispatch.uniforms, offset);
+      uniformBytes.set(dispatch.uniforms, offset);
       this.#steps.push({ dispatch, group, offset: Uint32Array.of(offset) });
-      offset += stride(dispatch);
-    }
-    commands.device.queue.writeBuffer(this.#uniforms, 0, bytes);
+      offset += strides[i] as number;
+    });
   }
 
   #place(range: BufferRange): BufferRange {

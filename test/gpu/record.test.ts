@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { BufferRange } from "../../src/gpu/device.ts";
 import { addInto } from "../../src/kernels/elementwise.ts";
 import { emptyTensor, persistentTensor } from "../../src/tensor/tensor.ts";
 import { testDevice } from "../support/device.ts";
@@ -64,6 +65,17 @@ test("memory from before a recording is data for it, not its own", async () => {
   recording.dispose();
   gpu.free(older.range);
   free();
+});
+
+test("a step that the adapter cannot bind leaves no memory behind when it is recorded", () => {
+  const before = gpu.memory.bytes;
+  const count = gpu.limits.maxStorageBufferBindingSize / 4 + 64;
+  const work = () => {
+    const [from, to] = ["from", "to"].map((label) => gpu.allocate(4 * count, label)) as [BufferRange, BufferRange];
+    addInto(gpu, { a: from, b: undefined, out: to, count });
+  };
+  expect(() => gpu.record(work, { execute: false })).toThrow(/the adapter (binds|allows) \d+/);
+  expect(gpu.memory.bytes).toBe(before);
 });
 
 test("a tensor used after its release is refused while recording without running too", () => {

@@ -7,7 +7,7 @@
  *   const bytes = await gpu.read(y);
  */
 import { GpuError } from "../error.ts";
-import { Allocation, type BufferRange, Memory, type MemoryStatistics, nextSerial } from "./buffer.ts";
+import { Allocation, type BufferRange, Memory, type MemoryStatistics, nextSerial, sizeClass } from "./buffer.ts";
 import { Commands, type Dispatch, type EncodedDispatch } from "./commands.ts";
 import type { AdapterChoice } from "./driver.ts";
 import type { BufferRecord, Kernel, UniformRecord } from "./kernel.ts";
@@ -248,7 +248,7 @@ export class Gpu {
   fetch(range: BufferRange): () => Promise<ArrayBuffer> {
     if (this.#commands.recorder) throw new Error(`read of "${range.allocation.label}" inside a recorded step`);
     const bytes = Math.ceil(range.bytes / 4) * 4;
-    const size = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
+    const size = Math.min(sizeClass(bytes), this.limits.maxBufferSize);
     const free = this.#staging.get(size) ?? [];
     this.#staging.set(size, free);
     const staging = free.pop() ?? this.#native.device.createBuffer({ size, usage: 0x01 | 0x08, label: "read" });

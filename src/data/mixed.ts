@@ -18,9 +18,9 @@ export interface MixedFacts {
 }
 
 /**
- * The pairs of every epoch: unlabelled samples each once in shuffled order, each with a labelled one drawn with
- * replacement (MultiAugs mix_coco_coco). An epoch's last batch is filled up from the epoch's beginning, so that every
- * step has one shape.
+ * The pairs of every epoch: unlabelled samples each once in shuffled order (again from the first where there are more labelled
+ * ones), each with a labelled one drawn with replacement (MultiAugs mix_coco_coco). An epoch's last batch is filled up from the
+ * epoch's beginning, so that every step has one shape.
  */
 export class MixedOrder {
   readonly #facts: MixedFacts;

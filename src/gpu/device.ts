@@ -34,7 +34,8 @@ type HostArray = Float32Array | Uint32Array | Int32Array | Uint8Array | Uint16Ar
 
 /** Waits in slices this long, so that decoding and uploads go on while the device works. */
 const WAIT_SLICE_MS = 2;
-const WAIT_LIMIT_MS = 120_000;
+/** A software driver computes its steps on the CPU, beside other programs: one of a large network can take minutes. */
+const WAIT_LIMIT_MS = { hardware: 120_000, software: 1_800_000 };
 /** A slice that took longer did so because the whole process was halted (Ctrl-Z, a sleeping computer), the device with it. */
 const LONGEST_SLICE_MS = 1000;
 
@@ -211,14 +212,15 @@ export class Gpu {
   }
 
   async #waitFor(wait: ReturnType<NativeDevice["queueWait"]>): Promise<void> {
+    const limitMs = WAIT_LIMIT_MS[this.info.kind === "hardware" ? "hardware" : "software"];
     let waitedMs = 0;
     for (let before = performance.now(), now = before; !wait.poll(WAIT_SLICE_MS); before = now) {
       now = performance.now();
       waitedMs += Math.min(now - before, LONGEST_SLICE_MS);
-      if (waitedMs > WAIT_LIMIT_MS) {
+      if (waitedMs > limitMs) {
         throw new GpuError({
           code: "gpu/hang",
-          message: `the device did not finish within ${WAIT_LIMIT_MS / 1000} s`,
+          message: `the device did not finish within ${limitMs / 1000} s`,
           where: `after kernels ${this.#commands.lastLabels.slice(-6).join(" → ")}`,
           fix: "use a smaller batch, or another driver (ADAPTER=lavapipe)",
         });

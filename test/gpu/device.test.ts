@@ -1,4 +1,6 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
+import { Gpu } from "../../src/gpu/device.ts";
+import { openNativeDevice } from "../../src/gpu/native.ts";
 import { addInto, fill } from "../../src/kernels/elementwise.ts";
 import { emptyTensor, persistentTensor } from "../../src/tensor/tensor.ts";
 import { testDevice } from "../support/device.ts";
@@ -114,4 +116,30 @@ test("the profile names every kernel with its calls and time", async () => {
   expect(rows.map(({ kernel, calls }) => [kernel, calls]).sort()).toEqual([["elementwise/add", 2], ["elementwise/fill", 1]]);
   for (const { ms } of rows) expect(ms).toBeGreaterThan(0);
   gpu.free(a.range);
+});
+
+test("a device that does not finish is given up, a software driver only after half an hour: it computes its steps on the CPU", async () => {
+  const native = await openNativeDevice({ mode: "checked" });
+  const clock = spyOn(performance, "now");
+  try {
+    let nowMs = 0;
+    clock.mockImplementation(() => nowMs);
+    /** Seconds that a device of this kind is waited for which takes so many. */
+    const waited = async (kind: "hardware" | "lavapipe", seconds: number) => {
+      let polls = 0;
+      const poll = () => {
+        nowMs += 1000;
+        return ++polls >= seconds;
+      };
+      await new Gpu({ ...native, info: { ...native.info, kind }, queueWait: () => ({ poll }) }).fence();
+      return polls;
+    };
+    expect(await waited("hardware", 119)).toBe(119);
+    await expect(waited("hardware", 130)).rejects.toMatchObject({ code: "gpu/hang" });
+    expect(await waited("lavapipe", 1700)).toBe(1700);
+    await expect(waited("lavapipe", 1900)).rejects.toMatchObject({ code: "gpu/hang" });
+  } finally {
+    clock.mockRestore();
+    native.device.destroy();
+  }
 });

@@ -101,7 +101,7 @@ function personsOfRange(persons: readonly LspPerson[], set: string, file: string
   if (!/\d/.test(set)) return persons;
   const [, first = 0, last = 0] = (/^(\d+)-(\d+)$/.exec(set) ?? []).map(Number);
   if (first >= 1 && first <= last && last <= persons.length) return persons.filter(({ image }) => image >= first && image <= last);
-  throw new DataError({ code: "data/no-images", where: file, message: `the set "${set}" names images that are not there; there are 1 to ${persons.length}`, fix: "name the first and the last image, for example 1-1500" });
+  throw new DataError({ code: "data/no-images", where: file, message: `the set "${set}" is no range of its images, which are 1 to ${persons.length}`, fix: "name the first and the last image, for example 1-1500" });
 }
 
 /** gt_<name>.mat beside <name>.json, as MPII's are. */

@@ -1,4 +1,6 @@
 /** The data sets of a configuration, and the batches of its steps. */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { CropBatchFacts, PackedCrops } from "../augment/crop_batch.ts";
 import { packCrops } from "../augment/crop_batch.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -99,7 +101,7 @@ export function personInBox(imagePath: string, { box, imageSize, config }: { box
 /** Messages about single persons that are shown before the rest is counted. */
 const SHOWN_REPORTS = 5;
 
-/** Reads a set; persons that are left out are told. Errors: DataError where it holds no person to crop. */
+/** Reads a set; persons that are left out are told. Errors: DataError where it holds no person to crop, or its images are not there. */
 export async function readSet(config: ResolvedConfig, role: SetRole, { say, limit }: { say?: Say; limit?: number | undefined } = {}): Promise<Dataset> {
   const { DATASET, MODEL } = config;
   const { name, ...choice } = choiceOf(config, role);
@@ -118,7 +120,12 @@ export async function readSet(config: ResolvedConfig, role: SetRole, { say, limi
   if (reports.length > SHOWN_REPORTS) say?.(`${dataset.file}: ${reports.length - SHOWN_REPORTS} more persons left out for their boxes`);
   const records = chosen ? dataset.records.filter(agreesWithBox).slice(0, limit) : dataset.records;
   if (limit !== undefined && records.length < limit) say?.(`note      DATASET.TRAIN_LEN is ${limit}, the set has ${records.length} persons: all of them are used`);
-  if (records.length > 0) return { ...dataset, records };
+  const [first] = records;
+  if (first) {
+    const images = dirname(first.imagePath);
+    if (DATASET.DATA_FORMAT === "zip" || existsSync(images)) return { ...dataset, records };
+    throw new DataError({ code: "data/no-images", where: images, message: `folder not found; it should hold the images of ${dataset.file}`, fix: "check DATASET.ROOT, or name the folder with DATASET.TRAIN_IMAGES or TEST_IMAGES" });
+  }
   const { detections } = choice;
   throw detections
     ? new DataError({ code: "data/no-persons", where: detections.file, message: `no person with a score of at least ${detections.threshold}`, fix: "lower TEST.IMAGE_THRE or use another detection file" })

@@ -1,7 +1,7 @@
 /** Keypoints of the persons in one image. */
 import { mkdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { decodeImage } from "../data/image.ts";
+import { type DecodedImage, decodeImage } from "../data/image.ts";
 import { writeNpy } from "../data/npy.ts";
 import { DataError } from "../error.ts";
 import { rescore } from "../eval/nms.ts";
@@ -18,10 +18,11 @@ import { loadModel } from "./state.ts";
 /** Joints with a lower score are not drawn; they are in the JSON. */
 const MIN_SCORE = 0.2;
 
-function checkBox([x, y, w, h]: Box, width: number, height: number): void {
+function checkBox([x, y, w, h]: Box, { path, image: { width, height } }: { path: string; image: DecodedImage }): void {
   if (w > 0 && h > 0 && x < width && y < height && x + w > 0 && y + h > 0) return;
   throw new DataError({
     code: "predict/box",
+    where: path,
     message: `box ${[x, y, w, h].join(",")} has no part inside the image of ${width}x${height} px`,
     fix: "give --bbox x,y,width,height in px of the image",
   });
@@ -31,7 +32,7 @@ function checkBox([x, y, w, h]: Box, width: number, height: number): void {
 export async function runPrediction({ modelFile, loaded, allowPartial, image: path, boxes, out, saveHeatmaps }: PredictRequest): Promise<void> {
   const image = await decodeImage(path);
   const wanted: readonly Box[] = boxes.length > 0 ? boxes : [[0, 0, image.width, image.height]];
-  for (const box of wanted) checkBox(box, image.width, image.height);
+  for (const box of wanted) checkBox(box, { path, image });
   const gpu = await openDevice();
   const { model, config } = await loadModel(gpu, { modelFile, config: loaded?.config, allowPartial, say: (line) => console.error(line) });
   const skeleton = networkSkeleton(config);

@@ -16,6 +16,7 @@ import { debugModes } from "./debug.ts";
 import { gridsDue, writeTrainingGrids, writeValidationGrids } from "./debug_grids.ts";
 import { type Evaluation, evaluateNetworks, mainPrediction, mainRow } from "./evaluate.ts";
 import { drawPredictionGrid, drawRunCurves, drawViews } from "./figures.ts";
+import { holdFolder } from "./folder_lock.ts";
 import { logName, minuteName, RunLog } from "./log.ts";
 import type { LossRow } from "./loss_log.ts";
 import { learningRateAt } from "./optimiser.ts";
@@ -48,6 +49,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
   const data = await openTrainingData(config, source, say);
   const test = await readSet(config, "test", { say });
   await mkdir(folder, { recursive: true });
+  using _held = holdFolder(folder);
   for (const note of loaded.notes) say(`note      ${note}`);
   const { stepsPerEpoch } = data;
   const trainer = await Trainer.open(config, { crop: source.cropFacts(TRAIN.BATCH_SIZE), stepsPerEpoch, folder, debug }, say);

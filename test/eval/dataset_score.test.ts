@@ -86,7 +86,7 @@ test("every data set by name: ground truth as prediction is perfect, far off is 
       expect((await score(name, { ...facts, skeleton: UNION24 })).primary, name).toBeCloseTo(percent, 9);
     }
     for (const set of ["1-2", "2-1", "0-1", "1..1"]) {
-      await expect(readDataset("lspet", { root, set, skeleton: LSP14, inputSize })).rejects.toThrow(`the set "${set}" names images that are not there; there are 1 to 1`);
+      await expect(readDataset("lspet", { root, set, skeleton: LSP14, inputSize })).rejects.toThrow(`the set "${set}" is no range of its images, which are 1 to 1`);
     }
     // The truth has two persons: one record less is a mistake, not a score.
     await expect(score("mpii", { root, set: "val", skeleton: MPII16, inputSize, limit: 1 })).rejects.toThrow(`ground truth of 2 persons; ${join(root, "mpii/annot/validation.json")} gives 1`);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { holdFolder } from "../../src/train/folder_lock.ts";
 import { type Outcome, readJson, TinyProject, unfinishedFiles } from "../support/tiny_run.ts";
 
 setDefaultTimeout(120_000);
@@ -71,8 +72,24 @@ test("a corrupt JPEG stops the run by name, or is passed over where that is allo
 
   for (const name of images) truncateSync(join(root, IMAGES, name), 300);
   expectRefused(await trainPlain("DATASET.ROOT=corrupt", "DATASET.SKIP_CORRUPT=true"), "image cannot be decoded");
-  rmSync(join(root, IMAGES), { recursive: true });
+  for (const name of images) rmSync(join(root, IMAGES, name));
   expectRefused(await trainPlain("DATASET.ROOT=corrupt"), "image file not found", ".jpg");
+
+  rmSync(join(root, IMAGES), { recursive: true });
+  const imageless = await project.run(["train", "--cfg", "plain.yaml", "OUTPUT_DIR=never", "DATASET.ROOT=corrupt"]);
+  expectRefused(imageless, `${join("corrupt", IMAGES)}: folder not found`, "DATASET.TRAIN_IMAGES");
+  expect(existsSync(path("never"))).toBe(false);
+});
+
+test("a folder that another run is training in is refused and left alone", async () => {
+  const files = () => readdirSync(good).map((name) => [name, statSync(join(good, name)).mtimeMs]);
+  {
+    using _held = holdFolder(good);
+    const before = files();
+    expectRefused(await project.train("good", "--resume"), "another run is training in this folder", "EXP_SUB_NAME");
+    expect(files()).toEqual(before);
+  }
+  holdFolder(good)[Symbol.dispose](); // the next one may
 });
 
 test("an annotation without keypoints is named by its id", async () => {
@@ -158,7 +175,7 @@ test("predict refuses what is no image, an image that is not there, and a box ou
   expectRefused(await predict("--image", "text.jpg"), "text.jpg", "cannot be decoded");
   expectRefused(await predict("--image", "none.jpg"), "none.jpg", "not found");
   expectRefused(await predict("--image", "good"), "good: is a folder, expected an image");
-  expectRefused(await predict("--bbox", "500,500,10,10"), "500,500,10,10", "48x48");
+  expectRefused(await predict("--bbox", "500,500,10,10"), `${project.image()}: box 500,500,10,10 has no part`, "48x48");
   expectRefused(await predict("--bbox", "0,0,10"), "--bbox expects x,y,width,height");
   expectRefused(await predict("--boxx", "0,0,10,10"), "unknown flag --boxx; did you mean --bbox?");
 });

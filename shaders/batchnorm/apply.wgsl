@@ -1,4 +1,4 @@
-// y = (x - mean) * rstd * gamma + beta [+ residual] [then max(0, .)].
+// y = (x - mean) * rstd * gamma + beta [+ residual] [then max(0, .), which a NaN passes].
 // group: contiguous slice of the rows; chunk: every chunks-th row; channel: column. One invocation keeps a channel.
 // Layout: x, residual, y [groups * rows, channels] Elem; moments [groups, channels] (or [channels] with SHARED_MOMENTS).
 // Grid: linear over groups * chunks * channels.
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   for (var row = chunk; row < params.rows; row += params.chunks) {
     var value = fma(widen(x[at]) - moment.x, scale, shift);
     if (ADD) { value += residual_at(at); }
-    if (RELU) { value = max(value, 0.0); }
+    if (RELU) { value = select(value, 0.0, value <= 0.0); }
     y[at] = narrow(value);
     at += step;
   }

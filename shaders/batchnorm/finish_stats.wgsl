@@ -26,7 +26,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let count = f32(params.rows);
   let shift = sum.x / count;
   let mean = widen(x[g * params.rows * params.channels + channel]) + shift;
-  let variance = max(sum.y / count - shift * shift, 0.0);
+  // Rounding may take it below 0; a NaN stays one.
+  let difference = sum.y / count - shift * shift;
+  let variance = select(difference, 0.0, difference < 0.0);
   moments[i] = vec2<f32>(mean, inverseSqrt(variance + params.epsilon));
   let slot = (params.slot + g) * 2u * params.arena_channels + params.arena_offset + channel;
   batch_stats[slot] = mean;

@@ -12,6 +12,10 @@ fn power(a: f32, b: f32) -> f32 {
   return select(magnitude, -magnitude, floor(b * 0.5) * 2.0 != b);
 }
 
+// Minimum and maximum that a NaN passes, as PyTorch's do; built in ones may drop it.
+fn lesser(a: f32, b: f32) -> f32 { return select(b, a, is_nan(a) || (!is_nan(b) && a < b)); }
+fn greater(a: f32, b: f32) -> f32 { return select(b, a, is_nan(a) || (!is_nan(b) && a > b)); }
+
 fn logistic(a: f32) -> f32 {
   let e = exp(-abs(a));
   return select(e, 1.0, a >= 0.0) / (1.0 + e);
@@ -57,8 +61,8 @@ fn function_value(a: f32, b: f32, c: f32, p: f32, q: f32) -> f32 {
     case 3u { return a * b; }
     case 4u { return a / b; }
     case 5u { return power(a, b); }
-    case 6u { return min(a, b); }
-    case 7u { return max(a, b); }
+    case 6u { return lesser(a, b); }
+    case 7u { return greater(a, b); }
     case 8u { return -a; }
     case 9u { return sqrt(a); }
     case 10u { return inverseSqrt(a); }
@@ -73,7 +77,7 @@ fn function_value(a: f32, b: f32, c: f32, p: f32, q: f32) -> f32 {
     case 19u { return select(a, 0.0, a <= 0.0); }
     case 20u { return select(a, p * a, a < 0.0); }
     case 21u { return max(a, 0.0) + log_one_plus(exp(-abs(a))); }
-    case 22u { return clamp(a, p, q); }
+    case 22u { return lesser(greater(a, p), q); }
     case 23u { return select(c, b, a != 0.0); }
     case 24u { return select(0.0, 1.0, a == b); }
     case 25u { return select(0.0, 1.0, a != b); }

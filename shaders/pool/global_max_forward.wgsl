@@ -8,9 +8,6 @@ struct Params { batch: u32, pixels: u32, channels: u32 }
 @group(0) @binding(2) var<storage, read_write> y: array<Elem>;
 @group(0) @binding(3) var<storage, read_write> tap: array<u32>;
 
-// Compilers may fold value != value: look at the bits.
-fn is_nan(value: f32) -> bool { return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u; }
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let span = span_of(group, groups, lane, WORKGROUP);

@@ -30,9 +30,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       let w = i32(j * params.stride + b) - i32(params.pad);
       if (w < 0 || w >= i32(params.in_w)) { continue; }
       let value = widen(x[((n * params.in_h + u32(h)) * params.in_w + u32(w)) * params.channels + c]);
-      // A NaN wins and stays, so that it is not hidden by the pool. Compilers may fold value != value: look at the bits.
-      let is_nan = (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
-      if (found == params.kernel * params.kernel || value > best || is_nan) {
+      // A NaN wins and stays, so that it is not hidden by the pool.
+      if (found == params.kernel * params.kernel || value > best || is_nan(value)) {
         best = value;
         found = a * params.kernel + b;
       }

@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     for (var r = 1u; r < params.length; r++) {
       source += params.inner;
       let value = widen(x[source]);
-      if (value > best || (value != value && best == best)) {
+      if (!is_nan(best) && (value > best || is_nan(value))) {
         best = value;
         place = r;
       }

@@ -1,6 +1,6 @@
 // y[o, t, i] = reduction over r = t, t + chunks, t + 2 chunks ... of x[o, r, i]: partial results, or with chunks = 1 the result.
 // o: outer; r: reduced, `length` of them; i: inner; t: chunk. KIND: 0 sum, 1 minimum, 2 maximum, 3 sum of squares,
-// 4 sum of magnitudes. Layout: dense x [outer, length, inner] Elem, y [outer, chunks, inner] f32; order of additions fixed.
+// 4 sum of magnitudes; a NaN is every minimum and maximum. Layout: dense x [outer, length, inner] Elem, y [outer, chunks, inner] f32; order of additions fixed.
 // Grid: any; every invocation takes a span of outer * chunks * inner.
 const KIND: u32 = 0u; // spec
 const WORKGROUP: u32 = 64u; // spec
@@ -11,8 +11,8 @@ struct Params { outer: u32, length: u32, inner: u32, chunks: u32, scale: f32 }
 
 fn joined(sum: f32, value: f32) -> f32 {
   switch KIND {
-    case 1u { return select(min(sum, value), value, value != value); }
-    case 2u { return select(max(sum, value), value, value != value); }
+    case 1u { return select(sum, value, is_nan(value) || (!is_nan(sum) && value < sum)); }
+    case 2u { return select(sum, value, is_nan(value) || (!is_nan(sum) && value > sum)); }
     case 3u { return fma(value, value, sum); }
     case 4u { return sum + abs(value); }
     default { return sum + value; }

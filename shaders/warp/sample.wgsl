@@ -8,8 +8,8 @@ struct Place { pixel: i32, share: f32, slope: f32 }
 fn place_of(coordinate: f32, size: u32) -> Place {
   let slope = pixels_per_unit(size);
   var raw = (coordinate + 1.0) * slope - select(0.5, 0.0, ALIGN_CORNERS);
-  // No number: outside of the image. Compilers may fold raw != raw: look at the bits.
-  if ((bitcast<u32>(raw) & 0x7fffffffu) > 0x7f800000u) { raw = -2.0; }
+  // No number: outside of the image.
+  if (is_nan(raw)) { raw = -2.0; }
   // Far outside is outside: the clamp keeps the conversion to integers defined.
   let last = f32(size) - 1.0;
   let place = clamp(raw, select(-2.0, 0.0, BORDER), select(last + 2.0, last, BORDER));

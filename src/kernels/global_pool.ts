@@ -14,7 +14,7 @@ const LIBRARY = ["lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"];
 
 const forwardKernel = defineKernel({
   name: "pool/global_max_forward",
-  fragments: ["pool/global_max_forward.wgsl", ...LIBRARY],
+  fragments: ["pool/global_max_forward.wgsl", "lib/nan.wgsl", ...LIBRARY],
   buffers: { x: "read", y: "read_write", tap: "read_write" },
   uniforms: { batch: "u32", pixels: "u32", channels: "u32" },
 });

@@ -18,7 +18,7 @@ export interface SampleShape {
 }
 
 const UNIFORMS = { batch: "u32", in_h: "u32", in_w: "u32", channels: "u32", pixels: "u32" } as const;
-const LIBRARY = ["warp/sample.wgsl", "warp/coordinates.wgsl", "lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"];
+const LIBRARY = ["warp/sample.wgsl", "warp/coordinates.wgsl", "lib/span.wgsl", "lib/divide.wgsl", "lib/nan.wgsl", "lib/scalar.wgsl"];
 
 const forwardKernel = defineKernel({
   name: "warp/grid_sample_forward",

@@ -79,7 +79,7 @@ const UNIFORMS = {
   p: "f32", q: "f32",
 } as const;
 
-const SHARED = ["elementwise/functions.wgsl", "elementwise/operands.wgsl", "lib/scalar.wgsl", "lib/span.wgsl"];
+const SHARED = ["elementwise/functions.wgsl", "elementwise/operands.wgsl", "lib/nan.wgsl", "lib/scalar.wgsl", "lib/span.wgsl"];
 const VIEWS = { dense: ["elementwise/operands_dense.wgsl"], broadcast: ["elementwise/operands_broadcast.wgsl", "lib/divide.wgsl"] };
 
 function mapKernel(view: keyof typeof VIEWS) {

@@ -20,7 +20,7 @@ const LIBRARY = ["lib/grid.wgsl", "lib/scalar.wgsl"];
 
 const forwardKernel = defineKernel({
   name: "pool/max_forward",
-  fragments: ["pool/max_forward.wgsl", ...LIBRARY],
+  fragments: ["pool/max_forward.wgsl", "lib/nan.wgsl", ...LIBRARY],
   buffers: { x: "read", y: "read_write", tap: "read_write" },
   uniforms: UNIFORMS,
 });

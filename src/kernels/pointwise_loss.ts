@@ -8,7 +8,7 @@ import { spanGrid } from "./span.ts";
 const KINDS = { mse: 0, l1: 1, smoothL1: 2, bceWithLogits: 3 } as const;
 export type LossKind = keyof typeof KINDS;
 
-const LIBRARY = ["loss/functions.wgsl", "elementwise/functions.wgsl", "lib/span.wgsl"];
+const LIBRARY = ["loss/functions.wgsl", "elementwise/functions.wgsl", "lib/nan.wgsl", "lib/span.wgsl"];
 const UNIFORMS = { count: "u32", target_number: "f32", beta: "f32", scale: "f32" } as const;
 
 const forwardKernel = defineKernel({

@@ -7,7 +7,7 @@ import { spanGrid } from "./span.ts";
 const REDUCTIONS = { sum: 0, min: 1, max: 2, sumOfSquares: 3, sumOfMagnitudes: 4 } as const;
 export type Reduction = keyof typeof REDUCTIONS;
 
-const LIBRARY = ["lib/span.wgsl", "lib/divide.wgsl", "lib/scalar.wgsl"];
+const LIBRARY = ["lib/span.wgsl", "lib/divide.wgsl", "lib/nan.wgsl", "lib/scalar.wgsl"];
 
 const axisKernel = defineKernel({
   name: "reduce/axis",

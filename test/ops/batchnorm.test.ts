@@ -77,6 +77,21 @@ test("batchnorm names the argument that is wrong", () => {
   expect(() => batchnorm(x, { gamma, beta: gamma, ...mode, residual: gamma })).toThrow("batchnorm: residual must be [2, 1, 1, 3] like x, got [3]");
 });
 
+test("a NaN passes through the fused relu and into the statistics, in its channel alone", async () => {
+  const statistics = place(2);
+  const data = Float32Array.of(1, 2, Number.NaN, 3, -5, 4, 0.5, -6);
+  const [x, gamma, beta] = [persistentTensor(gpu, [4, 2], { data }), persistentTensor(gpu, [2], { data: Float32Array.of(1, 1) }), persistentTensor(gpu, [2])];
+  for (const residual of [undefined, persistentTensor(gpu, [4, 2])]) {
+    const y = await batchnorm(x, { gamma, beta, place: statistics, ...(residual ? { residual } : {}), relu: true, training: true, groups: 1, slot: 0 }).toArray();
+    expect([0, 2, 4, 6].map((i) => y[i])).toEqual([Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
+    for (const i of [1, 3, 5, 7]) expect(y[i]).toBeGreaterThanOrEqual(0);
+    // [mean, variance] of all layers' channels; these two are the last.
+    const kept = (await gpu.readFloats(statistics.batch)).slice(0, 2 * statistics.arenaChannels);
+    expect([kept[statistics.arenaOffset], kept[statistics.arenaChannels + statistics.arenaOffset]]).toEqual([Number.NaN, Number.NaN]);
+    expect(kept[statistics.arenaChannels + statistics.arenaOffset + 1]).toBeCloseTo(62.75 / 3, 5);
+  }
+});
+
 test("1d inputs: values by the definition, in groups and by running statistics", async () => {
   for (const { shape, groups } of [{ shape: [12, 5], groups: 3 }, { shape: [6, 11, 7], groups: 2 }, { shape: [2, 1], groups: 1 }, { shape: [3001, 2], groups: 1 }]) {
     const channels = shape.at(-1) as number;

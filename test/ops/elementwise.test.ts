@@ -171,6 +171,14 @@ test("relu's gradient at zero is zero, and a NaN passes through", async () => {
   expect([...(await ops.relu(odd).toArray())]).toEqual([Number.NaN, 0, 0]);
 });
 
+test("minimum, maximum and clamp let a NaN through, as PyTorch's do", async () => {
+  const nan = Number.NaN;
+  const [a, b] = [Float32Array.of(nan, 1, nan, 2), Float32Array.of(1, nan, nan, 3)].map((data) => persistentTensor(gpu, [4], { data })) as [Tensor, Tensor];
+  expect([...(await ops.minimum(a, b).toArray())]).toEqual([nan, nan, nan, 2]);
+  expect([...(await ops.maximum(a, b).toArray())]).toEqual([nan, nan, nan, 3]);
+  expect([...(await ops.clamp(a, { low: 0, high: 1.5 }).toArray())]).toEqual([nan, 1, nan, 1.5]);
+});
+
 test("a tensor added to itself twice gets four times the gradient, and the incoming one stays as it was", async () => {
   const x = persistentTensor(gpu, [3], { data: Float32Array.of(1, 2, 3), requiresGradient: true });
   const twice = add(x, x);

@@ -85,6 +85,21 @@ test("argmax takes the first of equal maxima", async () => {
   expect(ops.argmax(x, { axis: -1, keepAxes: true }).shape).toEqual([2, 1]);
 });
 
+test("a NaN is not hidden by minimum and maximum, wherever it is, and argmax takes the first", async () => {
+  for (const length of [1, 5, 64, 5003]) {
+    for (const at of new Set([0, length >> 1, length - 1])) {
+      const data = Float32Array.from({ length }, (_, i) => ((i * 7) % 13) - 6).fill(Number.NaN, at);
+      const label = `NaN from ${at} of ${length}`;
+      for (const op of [ops.min, ops.max]) {
+        const once = persistentTensor(gpu, [length, 1], { data: data.map((value, i) => (i === at ? value : 1)) });
+        expect([...(await op(once, { axes: 0 }).toArray())], `${op.name}, ${label}`).toEqual([Number.NaN]);
+      }
+      const x = persistentTensor(gpu, [length, 1], { data });
+      expect(new Uint32Array((await ops.argmax(x, { axis: 0 }).toArray()).buffer)[0], label).toBe(at);
+    }
+  }
+});
+
 test("logSumExp neither overflows nor loses a row of minus infinity", async () => {
   const low = Number.NEGATIVE_INFINITY;
   const x = persistentTensor(gpu, [3, 2], { data: Float32Array.of(500, 500, -500, -500, low, low) });

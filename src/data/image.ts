@@ -1,7 +1,8 @@
 /** Decoding of image files to RGB bytes, and a cache of decoded images within a byte budget. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { DataError } from "../error.ts";
+import { systemErrorCode } from "../files.ts";
 import type { Size } from "../pose/types.ts";
 import { DAMAGED_ENTRY, ZipArchive } from "./zip.ts";
 
@@ -51,9 +52,20 @@ async function imageInput(path: string): Promise<string | Uint8Array> {
   return opened.read(!opened.has(entry) && opened.has(bare) ? bare : entry);
 }
 
+const MISSING = { code: "data/image-missing", message: "image file not found", fix: "check the path; images of a data set lie below DATASET.ROOT" };
+
+/** Files that are not even opened, by the system's code: none of them is a corrupt image. */
+const UNREAD: Readonly<Record<string, { code: string; message: string; fix: string }>> = {
+  ENOENT: MISSING,
+  ENOTDIR: MISSING,
+  EISDIR: { ...MISSING, message: "is a folder, expected an image" },
+  EACCES: { code: "data/image-unreadable", message: "image may not be read", fix: "change its permissions" },
+  EMFILE: { code: "data/image-unreadable", message: "image cannot be opened: too many files are open", fix: "raise the limit (ulimit -n) or lower WORKERS" },
+};
+
 /**
  * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation and colour profile ignored; from a folder or a
- * zip archive. Errors: DataError naming the file where it is missing, truncated or no image.
+ * zip archive. Errors: DataError naming the file where it is missing, may not be read, is truncated or no image.
  */
 export async function decodeImage(path: string): Promise<DecodedImage> {
   const sharp = await sharpModule();
@@ -69,16 +81,9 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
     // A damaged entry is a corrupt image; an archive that is missing or no archive is neither.
     if (cause instanceof DataError && cause.code !== DAMAGED_ENTRY) throw cause;
     const detail = (cause instanceof Error ? cause.message : String(cause)).trim().split("\n")[0] ?? "";
-    // not by the message: a damaged JPEG may lack a marker that is "missing" too
-    const place = path.includes(ARCHIVE_MARK) ? undefined : statSync(path, { throwIfNoEntry: false });
-    const missing = !path.includes(ARCHIVE_MARK) && !place?.isFile();
+    const unread = UNREAD[systemErrorCode(cause) ?? ""];
     throw new DataError(
-      {
-        code: missing ? "data/image-missing" : "data/image-corrupt",
-        where: path,
-        message: place?.isDirectory() ? "is a folder, expected an image" : missing ? "image file not found" : `image cannot be decoded: ${detail}`,
-        fix: missing ? "check the path; images of a data set lie below DATASET.ROOT" : "replace the file; DATASET.SKIP_CORRUPT: true leaves such images of a data set out",
-      },
+      unread ? { ...unread, where: path } : { code: "data/image-corrupt", where: path, message: `image cannot be decoded: ${detail}`, fix: "replace the file; DATASET.SKIP_CORRUPT: true leaves such images of a data set out" },
       { cause },
     );
   }

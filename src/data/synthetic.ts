@@ -296,8 +296,9 @@ export async function ensureSynthetic(facts: SyntheticFacts, progress: (done: nu
   }
   try {
     await mkdir(dirname(target), { recursive: true });
-    const work = await mkdtemp(`${target}.tmp-`);
+    const beside = await mkdtemp(`${target}.tmp-`);
     try {
+      const work = join(beside, "coco"); // mkdtemp's own folder is for its owner's eyes alone
       let done = 0;
       const total = facts.trainImages + facts.valImages;
       const advance = (count: number) => progress((done += count), total);
@@ -306,7 +307,7 @@ export async function ensureSynthetic(facts: SyntheticFacts, progress: (done: nu
       await writeFileAtomic(join(work, MANIFEST), manifestOf(facts));
       await rename(work, target);
     } finally {
-      await rm(work, { recursive: true, force: true });
+      await rm(beside, { recursive: true, force: true });
     }
   } catch (error) {
     throw writeError(target, error);

@@ -92,8 +92,10 @@ export async function embeddedDriver(): Promise<EmbeddedDriver> {
     throw failure(`needs the folder ${cacheFolder()}, which cannot be made; set LIMBER_CACHE to a folder that can`, cause);
   });
   const work = await mkdtemp(join(tmpdir(), "limber-driver-"));
-  const unpacked = await mkdtemp(`${folder}.tmp-`);
+  const beside = await mkdtemp(`${folder}.tmp-`);
+  const unpacked = join(beside, "driver"); // mkdtemp's own folder is for its owner's eyes alone
   try {
+    await mkdir(unpacked);
     const archive = await fetchArchive(work);
     verifyArchive(archive);
     await new Bun.Archive(new Uint8Array(brotliDecompressSync(archive))).extract(unpacked);
@@ -102,7 +104,7 @@ export async function embeddedDriver(): Promise<EmbeddedDriver> {
       if (!embeddedPresent()) throw failure(`cannot be moved to ${folder}`, cause); // else another run was faster
     });
   } finally {
-    await Promise.all([work, unpacked].map((path) => rm(path, { recursive: true, force: true })));
+    await Promise.all([work, beside].map((path) => rm(path, { recursive: true, force: true })));
   }
   return paths;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -113,6 +113,7 @@ test("synthetic people: a real COCO folder, the same for the same seed, reused, 
   inFolder(async (root) => {
     const facts = { root, seed: 3, trainImages: 6, valImages: 4, imageSize: [96, 96] as const, persons: 2 };
     expect(await ensureSynthetic(facts)).toBe(true);
+    expect(statSync(join(root, "coco")).mode & 0o777).toBe(0o777 & ~process.umask()); // others may train on it too
     expect(await ensureSynthetic(facts)).toBe(false);
     const place = cocoPlace(root, "train");
     const truth = await readCocoGroundTruth(place.annotations);
@@ -183,12 +184,20 @@ test("decoding: size, channels, colour profiles, a cache within its budget, and 
     const noise = Uint8Array.from({ length: 64 * 64 * 3 }, () => random.integer(0, 256));
     const whole = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } }).jpeg().toBuffer();
     await writeFile(cut, whole.subarray(0, whole.length / 2));
-    for (const [path, text] of [[cut, "cannot be decoded"], [join(folder, "none.jpg"), "not found"]] as const) {
+    for (const [path, text] of [[cut, "cannot be decoded"], [join(folder, "none.jpg"), "not found"], [folder, "is a folder"], [join(cut, "a.jpg"), "not found"]] as const) {
       const error: unknown = await decodeImage(path).catch((e: unknown) => e);
       expect(error).toBeInstanceOf(DataError);
       expect((error as LimberError).toText()).toContain(text);
       expect((error as LimberError).where).toBe(path);
     }
+  }));
+
+test.skipIf(process.getuid?.() === 0)("an image that may not be read is no corrupt one, which SKIP_CORRUPT would pass over", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "private.jpg");
+    await writeFile(path, "");
+    chmodSync(path, 0);
+    await expect(decodeImage(path)).rejects.toMatchObject({ code: "data/image-unreadable", where: path, fix: "change its permissions" });
   }));
 
 const annotation = { id: 5, image_id: 1, category_id: 1, keypoints: Array.from({ length: 51 }, () => 2), num_keypoints: 17, bbox: [1, 2, 30, 40], area: 600, iscrowd: 0 };

@@ -52,6 +52,30 @@ async function imageInput(path: string): Promise<string | Uint8Array> {
   return opened.read(!opened.has(entry) && opened.has(bare) ? bare : entry);
 }
 
+/** Markers among those of frames (C0 to CF) that begin none. */
+const NO_FRAME = new Set([0xc4, 0xc8, 0xcc]);
+
+/** How many components a JPEG stores: 3 or 1, and 4 of CMYK; 0 where this is no JPEG. */
+function jpegComponents(bytes: Uint8Array): number {
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return 0;
+  const { length } = bytes;
+  for (let at = 2; at + 9 < length && bytes[at] === 0xff; at += 2 + 256 * (bytes[at + 2] as number) + (bytes[at + 3] as number)) {
+    const marker = bytes[at + 1] as number;
+    if (marker >= 0xc0 && marker <= 0xcf && !NO_FRAME.has(marker)) return bytes[at + 9] as number;
+  }
+  return 0;
+}
+
+/** Four inks a pixel, 255 is full, as OpenCV turns them into RGB, which knows no colour profile. */
+function rgbOfInks(inks: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((inks.length / 4) * 3);
+  for (let i = 0, o = 0; i < inks.length; i += 4) {
+    const light = 255 - (inks[i + 3] as number);
+    for (let ink = i; ink < i + 3; ink++) rgb[o++] = light - (((inks[ink] as number) * light) >> 8);
+  }
+  return rgb;
+}
+
 const MISSING = { code: "data/image-missing", message: "image file not found", fix: "check the path; images of a data set lie below DATASET.ROOT" };
 
 /** Files that are not even opened, by the system's code: none of them is a corrupt image. */
@@ -64,7 +88,7 @@ const UNREAD: Readonly<Record<string, { code: string; message: string; fix: stri
 };
 
 /**
- * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, EXIF orientation and colour profile ignored; from a folder or a
+ * Decodes a JPEG or PNG as OpenCV reads it: 8-bit colour, CMYK included, EXIF orientation and colour profile ignored; from a folder or a
  * zip archive. Errors: DataError naming the file where it is missing, may not be read, is truncated or no image.
  */
 export async function decodeImage(path: string): Promise<DecodedImage> {
@@ -74,6 +98,10 @@ export async function decodeImage(path: string): Promise<DecodedImage> {
     // libvips reads memory faster than files.
     const bytes = typeof input === "string" ? await readFile(input) : input;
     // OpenCV reads the stored values; following an embedded colour profile would shift them (by up to 54 levels in COCO).
+    if (jpegComponents(bytes) === 4) {
+      const { data, info } = await sharp(bytes).pipelineColourspace("cmyk").toColourspace("cmyk").raw().toBuffer({ resolveWithObject: true });
+      return { pixels: rgbOfInks(data), width: info.width, height: info.height };
+    }
     const { data, info } = await sharp(bytes, { ignoreIcc: true }).removeAlpha().toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
     return { pixels: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), width: info.width, height: info.height };

@@ -179,6 +179,10 @@ test("decoding: size, channels, colour profiles, a cache within its budget, and 
     await writeFile(stripped, bare);
     // As OpenCV does it: the stored values, whatever the colour profile says.
     expect((await decodeImage(profiled)).pixels).toEqual((await decodeImage(stripped)).pixels);
+    // Two pixels of CMYK, written by Pillow; OpenCV's values.
+    const inks = join(folder, "inks.jpg");
+    await writeFile(inks, Buffer.from("/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoKCgYICwwLCgwJCgoK/8AAFAgAAQACBEMRAE0RAFkRAEsRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAkI/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EQwBNAFkASwAAPwBhBtqUIY//2Q==", "base64"));
+    expect(await decodeImage(inks)).toEqual({ width: 2, height: 1, pixels: Uint8Array.of(173, 43, 127, 173, 43, 127) });
     const cut = join(folder, "cut.jpg");
     const random = new Random({ seed: 1, stream: 8 });
     const noise = Uint8Array.from({ length: 64 * 64 * 3 }, () => random.integer(0, 256));

@@ -185,8 +185,6 @@ export interface RecordFacts {
   annotated?: Skeleton;
   /** Network input [width, height], for the aspect ratio. */
   inputSize: Size;
-  /** Keep the first so many persons (not images); all where absent. */
-  limit?: number;
   /** Clip boxes to their images as COCO's loaders do; AI Challenger's do not. */
   clip?: boolean;
   /** Told of every person left out because its box lies outside its image. */
@@ -197,7 +195,7 @@ export interface RecordFacts {
  * Persons to crop, in the order of the image list: no crowds, a box inside the image, at least one labelled joint.
  * Joints that the annotation lacks have visibility 0. Source: HRNet's COCO data set.
  */
-export function personRecords(truth: CocoGroundTruth, { place, skeleton, annotated = COCO17, inputSize, limit, clip = true, report }: RecordFacts): PersonRecord[] {
+export function personRecords(truth: CocoGroundTruth, { place, skeleton, annotated = COCO17, inputSize, clip = true, report }: RecordFacts): PersonRecord[] {
   const map = jointMap(annotated, skeleton);
   const byImage = new Map<number, CocoAnnotation[]>();
   for (const annotation of truth.annotations) {
@@ -210,7 +208,6 @@ export function personRecords(truth: CocoGroundTruth, { place, skeleton, annotat
     const imagePath = join(place.images, basename(image.fileName));
     const imageSize: Size | undefined = image.width > 0 ? [image.width, image.height] : undefined;
     for (const annotation of byImage.get(image.id) ?? []) {
-      if (limit !== undefined && records.length >= limit) return records;
       const box = clip && imageSize ? cleanBox(annotation.bbox, imageSize) : annotation.bbox;
       if (!box && imageSize) report?.(`${place.annotations}: annotation ${annotation.id}: its box [${annotation.bbox.join(", ")}] lies outside image ${image.id} (${imageSize.join("x")} px); left out`);
       // A box of no extent has no crop: its scale would be 0.

@@ -33,8 +33,6 @@ export interface DatasetFacts {
   skeleton: Skeleton;
   /** Network input [width, height], for the aspect ratio. */
   inputSize: Size;
-  /** Keep the first so many persons; all where absent. */
-  limit?: number;
   /** Files in place of those that root and set name. */
   place?: CocoPlace;
   /** Images lie in archives: <folder>.zip in place of each image folder (DATA_FORMAT zip). */
@@ -67,7 +65,7 @@ function imagesIn(folder: string, zip = false): string {
 }
 
 async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: DatasetFacts): Promise<Dataset> {
-  const { root, set, skeleton, inputSize, limit, detections, report } = facts;
+  const { root, set, skeleton, inputSize, detections, report } = facts;
   const joints = jointsOf(name);
   const found = facts.place ?? { coco: cocoPlace, ai_challenger: aicPlace, crowdpose: crowdPosePlace }[name](root, set);
   const place = { ...found, images: imagesIn(found.images, facts.zip) };
@@ -81,15 +79,13 @@ async function cocoLike(name: "coco" | "ai_challenger" | "crowdpose", facts: Dat
   else if (name === "crowdpose") truth = await unswapSizes(await readCrowdPoseGroundTruth(file), place.images);
   else truth = await readAicGroundTruth(file);
   if (detections) {
-    const boxes = await readDetections(detections.file, detections.threshold);
-    const records = detectionRecords(limit === undefined ? boxes : boxes.slice(0, limit), { file: detections.file, truth, images: place.images, skeleton, inputSize });
+    const records = detectionRecords(await readDetections(detections.file, detections.threshold), { file: detections.file, truth, images: place.images, skeleton, inputSize });
     return { name, joints, file, records, truth };
   }
   const records = personRecords(truth, {
     place, skeleton, inputSize,
     annotated: joints,
     clip: name !== "ai_challenger",
-    ...(limit === undefined ? {} : { limit }),
     ...(report ? { report } : {}),
   });
   const pckFile = join(dirname(file), `gt_${basename(dirname(file))}.npy`);
@@ -119,18 +115,17 @@ export async function readDataset(name: DatasetName, facts: DatasetFacts): Promi
     throw new ConfigError({ code: "config/detections", message: `${name} has no detection files`, fix: "set TEST.USE_GT_BBOX: true" });
   }
   const { root, set, skeleton, inputSize } = facts;
-  const limit = facts.limit === undefined ? {} : { limit: facts.limit };
   if (name === "lspet") {
     const base = existsSync(join(root, "lspet")) ? join(root, "lspet") : root;
     const place = facts.place ?? { annotations: join(base, "joints.mat"), images: join(base, "images") };
-    const records = lspRecords(personsOfRange(await readLspPersons(place.annotations), set, place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, inputSize, ...limit });
+    const records = lspRecords(personsOfRange(await readLspPersons(place.annotations), set, place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, inputSize });
     return { name, joints: jointsOf(name), file: place.annotations, records };
   }
   if (name === "lspetmpii" && set.startsWith("train") && !facts.place) {
     const records = await lspetMpiiRecords(root, { skeleton, imagesIn: (folder) => imagesIn(folder, facts.zip) });
-    return { name, joints: jointsOf(name), file: mpiiPlace(root, "trainval").annotations, records: records.slice(0, facts.limit) };
+    return { name, joints: jointsOf(name), file: mpiiPlace(root, "trainval").annotations, records };
   }
   const place = facts.place ? { ...facts.place, truth: pckFileBeside(facts.place.annotations) } : mpiiPlace(root, set, name === "lspetmpii" ? "lsp" : "mpii");
-  const records = mpiiRecords(await readMpiiPersons(place.annotations), { images: imagesIn(place.images, facts.zip), skeleton, ...limit });
+  const records = mpiiRecords(await readMpiiPersons(place.annotations), { images: imagesIn(place.images, facts.zip), skeleton });
   return { name, joints: jointsOf(name), file: place.annotations, records, pckFile: place.truth, ownFiles: facts.place !== undefined };
 }

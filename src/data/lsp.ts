@@ -53,18 +53,16 @@ export interface LspRecordFacts {
   skeleton: Skeleton;
   /** Network input [width, height], for the aspect ratio. */
   inputSize: Size;
-  limit?: number;
 }
 
 /**
  * Persons to crop. The file has no boxes: the extent of the visible joints is the box, and the crop is made of it as of COCO's.
  * Persons with fewer than two visible joints in different places have none and are left out.
  */
-export function lspRecords(persons: readonly LspPerson[], { images, skeleton, inputSize, limit }: LspRecordFacts): PersonRecord[] {
+export function lspRecords(persons: readonly LspPerson[], { images, skeleton, inputSize }: LspRecordFacts): PersonRecord[] {
   const map = jointMap(LSP14, skeleton);
   const records: PersonRecord[] = [];
   for (const person of persons) {
-    if (limit !== undefined && records.length >= limit) break;
     let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
     const joints = new Float64Array(2 * skeleton.jointNames.length);
     const visible = new Uint8Array(skeleton.jointNames.length);

@@ -83,8 +83,6 @@ export interface MpiiRecordFacts {
   images: string;
   /** Joints of the records, which are the network's. */
   skeleton: Skeleton;
-  /** Keep the first so many persons; all where absent. */
-  limit?: number;
   /** Leave out persons without a visible joint, as ASDA does. */
   skipInvisible?: boolean;
 }
@@ -96,11 +94,10 @@ const NO_CENTER = -1;
  * Persons to crop, in file order; image and annotation ids are places in the file. The crop is moved down by 15 scale px and
  * enlarged by 1.25, then all coordinates become 0-based. Source: HRNet's MPII data set.
  */
-export function mpiiRecords(persons: readonly MpiiPerson[], { images, skeleton, limit, skipInvisible = false }: MpiiRecordFacts): PersonRecord[] {
+export function mpiiRecords(persons: readonly MpiiPerson[], { images, skeleton, skipInvisible = false }: MpiiRecordFacts): PersonRecord[] {
   const map = jointMap(MPII16, skeleton);
   const records: PersonRecord[] = [];
   for (const [i, person] of persons.entries()) {
-    if (limit !== undefined && records.length >= limit) break;
     if (skipInvisible && !person.visible.includes(1)) continue;
     const centred = person.center[0] !== NO_CENTER;
     // PARITY: the shift uses the scale before it is enlarged, and comes before the step to 0-based pixels.

@@ -102,11 +102,10 @@ export function personInBox(imagePath: string, { box, imageSize, config }: { box
 const SHOWN_REPORTS = 5;
 
 /** Reads a set; persons that are left out are told. Errors: DataError where it holds no person to crop, or its images are not there. */
-export async function readSet(config: ResolvedConfig, role: SetRole, { say, limit }: { say?: Say; limit?: number | undefined } = {}): Promise<Dataset> {
+export async function readSet(config: ResolvedConfig, role: SetRole, say?: Say): Promise<Dataset> {
   const { DATASET, MODEL } = config;
   const { name, ...choice } = choiceOf(config, role);
   const reports: string[] = [];
-  const chosen = role === "train" && DATASET.SELECT_DATA;
   const dataset = await readDataset(name, {
     ...choice,
     root: DATASET.ROOT,
@@ -114,22 +113,28 @@ export async function readSet(config: ResolvedConfig, role: SetRole, { say, limi
     inputSize: MODEL.IMAGE_SIZE,
     zip: DATASET.DATA_FORMAT === "zip",
     report: (line) => reports.push(line),
-    ...(limit === undefined || chosen ? {} : { limit }),
   });
   for (const line of reports.slice(0, SHOWN_REPORTS)) say?.(line);
   if (reports.length > SHOWN_REPORTS) say?.(`${dataset.file}: ${reports.length - SHOWN_REPORTS} more persons left out for their boxes`);
-  const records = chosen ? dataset.records.filter(agreesWithBox).slice(0, limit) : dataset.records;
-  if (limit !== undefined && records.length < limit) say?.(`note      DATASET.TRAIN_LEN is ${limit}, the set has ${records.length} persons: all of them are used`);
-  const [first] = records;
+  const [first] = dataset.records;
   if (first) {
     const images = dirname(first.imagePath);
-    if (DATASET.DATA_FORMAT === "zip" || existsSync(images)) return { ...dataset, records };
+    if (DATASET.DATA_FORMAT === "zip" || existsSync(images)) return dataset;
     throw new DataError({ code: "data/no-images", where: images, message: `folder not found; it should hold the images of ${dataset.file}`, fix: "check DATASET.ROOT, or name the folder with DATASET.TRAIN_IMAGES or TEST_IMAGES" });
   }
   const { detections } = choice;
   throw detections
     ? new DataError({ code: "data/no-persons", where: detections.file, message: `no person with a score of at least ${detections.threshold}`, fix: "lower TEST.IMAGE_THRE or use another detection file" })
     : new DataError({ code: "data/no-persons", where: dataset.file, message: "no person with labelled keypoints and a box inside its image", fix: "use an annotation file with annotated persons" });
+}
+
+/** The persons whose labels are used: with SELECT_DATA those whose joints agree with their box, and of them the first TRAIN_LEN. */
+export function chooseLabelled({ DATASET }: Pick<ResolvedConfig, "DATASET">, { records, file }: Dataset, say?: Say): PersonRecord[] {
+  const agreeing = DATASET.SELECT_DATA ? records.filter(agreesWithBox) : records;
+  if (agreeing.length === 0) throw new DataError({ code: "data/no-persons", where: file, message: `no person of ${records.length} whose joints agree with its box`, fix: "set DATASET.SELECT_DATA: false" });
+  if (DATASET.TRAIN_LEN <= 0) return agreeing;
+  if (agreeing.length < DATASET.TRAIN_LEN) say?.(`note      DATASET.TRAIN_LEN is ${DATASET.TRAIN_LEN}, the set has ${agreeing.length} persons: all of them are used`);
+  return agreeing.slice(0, DATASET.TRAIN_LEN);
 }
 
 /** Where corrupt images are passed over, one at least must be sound. */
@@ -203,12 +208,12 @@ export interface TrainingData {
 
 /** Reads the training sets and says which samples make which step. */
 export async function openTrainingData(config: ResolvedConfig, source: SampleSource, say?: Say): Promise<TrainingData> {
-  const told = say ? { say } : {};
   if (say) source.report = say;
   const { DATASET, TRAIN, SEED } = config;
   const batchSize = TRAIN.BATCH_SIZE;
   const facts = source.cropFacts(batchSize);
-  const labelled = (await readSet(config, "train", { ...told, limit: DATASET.TRAIN_LEN > 0 ? DATASET.TRAIN_LEN : undefined })).records;
+  const annotated = await readSet(config, "train", say);
+  const labelled = chooseLabelled(config, annotated, say);
   const pack = async (samples: Promise<CropSample>[]): Promise<PackedCrops> => packCrops(await Promise.all(samples), facts);
   const capped = (steps: number) => (TRAIN.STEPS_PER_EPOCH > 0 ? Math.min(TRAIN.STEPS_PER_EPOCH, steps) : steps);
 
@@ -223,7 +228,8 @@ export async function openTrainingData(config: ResolvedConfig, source: SampleSou
       }),
     };
   }
-  const unlabelled = (await readSet(config, "unlabelled", told)).records;
+  const shared = Bun.deepEquals(choiceOf(config, "train"), choiceOf(config, "unlabelled"));
+  const unlabelled = (shared ? annotated : await readSet(config, "unlabelled", say)).records;
   const order = new MixedOrder({ seed: SEED, labelled: labelled.length, unlabelled: unlabelled.length, batchSize });
   // The supervised run on a mixed set sees the same labelled samples in the same steps, and nothing else.
   const needsUnlabelled = !isSupervised(config);

@@ -47,7 +47,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
 
   const source = new SampleSource(config);
   const data = await openTrainingData(config, source, say);
-  const test = await readSet(config, "test", { say });
+  const test = await readSet(config, "test", say);
   await mkdir(folder, { recursive: true });
   using _held = holdFolder(folder);
   for (const note of loaded.notes) say(`note      ${note}`);

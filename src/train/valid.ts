@@ -40,7 +40,7 @@ export async function runValidation(request: ValidRequest): Promise<void> {
   const log = new RunLog({ linePeriod: config.PRINT_FREQ, files: [join(folder, logName(loaded.path, "valid"))] });
   const say = (line: string) => log.line(line);
   await prepareData(config, say);
-  const set = await readSet(config, "test", { say });
+  const set = await readSet(config, "test", say);
   await mkdir(folder, { recursive: true });
   for (const note of loaded.notes) say(`note      ${note}`);
   const gpu = await openDevice();

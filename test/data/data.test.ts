@@ -120,7 +120,6 @@ test("synthetic people: a real COCO folder, the same for the same seed, reused, 
     const records = personRecords(truth, { place, skeleton: UNION24, inputSize: [64, 64] });
     expect(truth.images).toHaveLength(6);
     expect(records.length).toBeGreaterThanOrEqual(6);
-    expect(personRecords(truth, { place, skeleton: COCO17, inputSize: [64, 64], limit: 2 })).toHaveLength(2);
     for (const { imagePath } of records) expect(await decodeImage(imagePath)).toMatchObject({ width: 96, height: 96 });
     for (const { keypoints, numKeypoints, bbox } of truth.annotations) {
       expect(numKeypoints).toBe(keypoints.filter((v, i) => i % 3 === 2 && v > 0).length);

@@ -81,7 +81,6 @@ test("every data set by name: ground truth as prediction is perfect, far off is 
       expect(rows.length, name).toBeGreaterThan(8);
       expect(predictions, name).toHaveLength(3 * dataset.joints.jointNames.length * dataset.records.length);
       expect((await score(name, facts, 3000)).primary, name).toBeCloseTo(0, 9);
-      expect((await readDataset(name, { ...facts, limit: 1 })).records, name).toHaveLength(1);
       if (!["coco", "mpii", "ai_challenger"].includes(name)) continue;
       expect((await score(name, { ...facts, skeleton: UNION24 })).primary, name).toBeCloseTo(percent, 9);
     }
@@ -89,7 +88,8 @@ test("every data set by name: ground truth as prediction is perfect, far off is 
       await expect(readDataset("lspet", { root, set, skeleton: LSP14, inputSize })).rejects.toThrow(`the set "${set}" is no range of its images, which are 1 to 1`);
     }
     // The truth has two persons: one record less is a mistake, not a score.
-    await expect(score("mpii", { root, set: "val", skeleton: MPII16, inputSize, limit: 1 })).rejects.toThrow(`ground truth of 2 persons; ${join(root, "mpii/annot/validation.json")} gives 1`);
+    await writeFile(join(root, "mpii/annot/validation.json"), JSON.stringify([person(0)]));
+    await expect(score("mpii", { root, set: "val", skeleton: MPII16, inputSize })).rejects.toThrow(`ground truth of 2 persons; ${join(root, "mpii/annot/validation.json")} gives 1`);
     await expect(readDataset("crowdpose", { root, set: "val", skeleton: UNION24, inputSize })).rejects.toThrow("no places among the 24");
   });
 });

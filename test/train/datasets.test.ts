@@ -14,7 +14,7 @@ import { Random } from "../../src/random.ts";
 import { buildModel } from "../../src/models/build.ts";
 import { evaluateNetworks, type NetworkScores } from "../../src/train/evaluate.ts";
 import { openDevice } from "../../src/gpu/device.ts";
-import { labelledJoints, openTrainingData, readSet, SampleSource } from "../../src/train/data.ts";
+import { chooseLabelled, labelledJoints, openTrainingData, readSet, SampleSource } from "../../src/train/data.ts";
 import { runTraining } from "../../src/train/run.ts";
 import { readJson } from "../support/tiny_run.ts";
 
@@ -121,8 +121,8 @@ test("MPII and LSP joined, as ASDA trains; LSP scores by torsos", async () => {
   const { scores, labelled } = await trained(configOf("TRAIN_DATASET: lspetmpii, TEST_DATASET: lspetmpii, TEST_SET: test", { joints: 16 }), "lspetmpii");
   expect(labelled.map(({ imagePath }) => basename(dirname(dirname(imagePath))))).toEqual(["mpii", "mpii", "mpii", "lsp", "lsp"]);
   expect(scores["Mean"]).toBeGreaterThanOrEqual(0);
-  const limited = await readSet(configOf("TRAIN_DATASET: lspetmpii", { joints: 16 }).config, "train", { limit: 4 });
-  expect(limited.records).toHaveLength(4);
+  const { config } = configOf("TRAIN_DATASET: lspetmpii, TRAIN_LEN: 4", { joints: 16 });
+  expect(chooseLabelled(config, await readSet(config, "train"))).toHaveLength(4);
 });
 
 test("COCO's unlabelled images through detections, apart from those of validation", async () => {
@@ -214,9 +214,13 @@ test("persons whose joints lie beside their boxes are left out with SELECT_DATA,
   write("selected.json", file);
   const config = configOf(`SELECT_DATA: true, TRAIN_ANNOTATIONS: ${join(root, "selected.json")}, TRAIN_IMAGES: ${join(root, "coco/images/train2017")}`).config;
   const said: string[] = [];
-  const { records } = await readSet(config, "train", { say: (line) => said.push(line) });
+  const set = await readSet(config, "train", (line) => said.push(line));
+  const records = chooseLabelled(config, set);
   expect(records.map(({ annotationId }) => annotationId).toSorted()).toEqual([3, 4]);
   // TRAIN_LEN counts what is left.
-  expect((await readSet(config, "train", { limit: 1 })).records).toEqual(records.slice(0, 1));
+  const one = { DATASET: { ...config.DATASET, TRAIN_LEN: 1 } };
+  expect(chooseLabelled(one, set)).toEqual(records.slice(0, 1));
+  const none = set.records.filter((record) => !records.includes(record));
+  expect(() => chooseLabelled(one, { ...set, records: none })).toThrow("no person of 1 whose joints agree with its box");
   expect(said).toEqual([`${join(root, "selected.json")}: annotation 2: its box [400, 400, 20, 20] lies outside image 1 (300x300 px); left out`]);
 });

@@ -132,7 +132,7 @@ export class Memory {
       throw new GpuError({
         code: "gpu/buffer-too-large",
         message: `buffer "${label}" needs ${bytes} bytes, the adapter allows ${this.#maxBytes}`,
-        fix: "use a smaller batch or image size",
+        fix: "use a smaller batch or image size (TRAIN.BATCH_SIZE, TEST.BATCH_SIZE, MODEL.IMAGE_SIZE)",
       });
     }
     const handle = this.#device.createBuffer({ size: bytes, usage: STORAGE_USAGE, label });

@@ -129,7 +129,7 @@ export class Commands {
         throw new GpuError({
           code: "gpu/binding-too-large",
           message: `kernel ${compiled.kernel.name}: "${range.allocation.label}" has ${range.bytes} bytes, the adapter binds ${this.device.limits.maxStorageBufferBindingSize} at most`,
-          fix: "use a smaller batch or image size",
+          fix: "use a smaller batch or image size (TRAIN.BATCH_SIZE, TEST.BATCH_SIZE, MODEL.IMAGE_SIZE)",
         });
       }
       return {

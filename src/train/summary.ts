@@ -33,12 +33,13 @@ export function openingLines(trainer: Trainer, config: ResolvedConfig, { labelle
   const { MODEL, TRAIN } = config;
   const width = backboneOf(MODEL) === "resnet" ? `, width ${MODEL.EXTRA.WIDTH}` : "";
   const { gigaMacs } = forwardCost((x) => networksOf(model).map((one) => one.forward(x, EVALUATION)), MODEL.IMAGE_SIZE);
+  const epochs = progress.epoch < TRAIN.END_EPOCH ? `epochs ${progress.epoch + 1} to ${TRAIN.END_EPOCH}` : `none left of ${TRAIN.END_EPOCH} epochs`;
   const others = unlabelled === undefined || isSupervised(config) ? "" : `, ${unlabelled} unlabelled`;
   return [
     `adapter   ${gpu.info.description || gpu.info.device} (${gpu.info.kind})`,
     `network   ${networkName(config)}${width}, ${model.store.parameterCount.toLocaleString("en")} parameters, input ${MODEL.IMAGE_SIZE.join("x")}, ${gigaMacs.toPrecision(3)} x 10^9 multiplications`,
     `method    ${METHOD_NAMES[MODEL.NAME] ?? "supervised"}: ${labelled} labelled${others} persons, ${validation} for validation`,
-    `run       ${folder}, epochs ${progress.epoch + 1} to ${TRAIN.END_EPOCH} of ${stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${progress.step}` : ""}`,
+    `run       ${folder}, ${epochs} of ${stepsPerEpoch} steps of ${TRAIN.BATCH_SIZE}${continued ? `, continued behind step ${progress.step}` : ""}`,
   ];
 }
 

@@ -215,7 +215,7 @@ test("an adapter that does not exist, and drivers that cannot be had", async () 
 });
 
 test("more than the device can hold is refused with the size", async () => {
-  expectRefused(await train("MODEL.IMAGE_SIZE=4096", "TRAIN.BATCH_SIZE=4096"), "bytes, the adapter allows", "fix: use a smaller batch or image size");
+  expectRefused(await train("MODEL.IMAGE_SIZE=4096", "TRAIN.BATCH_SIZE=4096"), "bytes, the adapter allows", "fix: use a smaller batch or image size (TRAIN.BATCH_SIZE, TEST.BATCH_SIZE, MODEL.IMAGE_SIZE)");
 });
 
 test("an output folder that cannot be made", async () => {

@@ -100,6 +100,7 @@ test("a finished run that is resumed changes nothing", async () => {
   const figures = () => Object.fromEntries(["curves.png", "peaks.png", "predictions.png", "views.png"].map((name) => [name, Bun.hash(readFileSync(join(whole, name)))]));
   const before = { ...bytesOf(whole), ...figures() };
   expect({ ...bytesOf(await resume("whole")), ...figures() }).toEqual(before);
+  expect(readFileSync(join(whole, "train.log"), "utf8")).toContain("none left of 2 epochs");
 });
 
 test("--resume without a checkpoint begins anew", async () => {

@@ -41,7 +41,10 @@ export function parseAdapterChoice(value: string | undefined): AdapterChoice | u
   return choice;
 }
 
-/** Folders that the Vulkan loader searches for driver manifests on Linux. */
+/** Where NVIDIA's container tools put the GPU's manifest; the Vulkan loader does not look there by itself. */
+const UNSEARCHED_FOLDERS = ["/usr/local/nvidia/share/vulkan/icd.d"] as const;
+
+/** Folders that hold driver manifests on Linux: those that the Vulkan loader searches, and some that it does not. */
 function manifestFolders(home = homedir()): string[] {
   return [
     join(home, ".config/vulkan/icd.d"),
@@ -49,7 +52,7 @@ function manifestFolders(home = homedir()): string[] {
     "/usr/local/etc/vulkan/icd.d",
     "/usr/local/share/vulkan/icd.d",
     "/usr/share/vulkan/icd.d",
-    "/usr/local/nvidia/share/vulkan/icd.d",
+    ...UNSEARCHED_FOLDERS,
     join(home, ".local/share/vulkan/icd.d"),
   ];
 }
@@ -126,9 +129,12 @@ export function systemLoaderPresent(): boolean {
   }
 }
 
-/** Drivers to try, best first. */
-export function driverCandidates(choice: AdapterChoice | undefined): DriverCandidate[] {
+/** Drivers to try, best first. @param unsearched folders whose drivers the loader would not find, where the environment names none */
+export function driverCandidates(choice: AdapterChoice | undefined, unsearched: readonly string[] = UNSEARCHED_FOLDERS): DriverCandidate[] {
   const system: DriverCandidate = { kind: "system", apply: async () => useManifest(undefined) };
+  const hidden = (ENVIRONMENT_FILES === undefined ? installedDrivers(unsearched) : [])
+    .filter(({ software }) => !software)
+    .map(({ manifest }): DriverCandidate => ({ kind: "system", apply: async () => useManifest(manifest) }));
   const lavapipe = installedDrivers().find(({ manifest, library }) => /lvp|lavapipe/i.test(manifest + library));
   const installed: DriverCandidate[] = lavapipe ? [{ kind: "lavapipe", apply: async () => useManifest(lavapipe.manifest) }] : [];
   const swiftshader: DriverCandidate = {
@@ -152,6 +158,6 @@ export function driverCandidates(choice: AdapterChoice | undefined): DriverCandi
     }
     return installed;
   }
-  if (choice === "hardware") return [system];
-  return [...(loader ? [system, ...installed] : []), swiftshader];
+  if (choice === "hardware") return [...hidden, system];
+  return [...(loader ? [...hidden, system, ...installed] : []), swiftshader];
 }

@@ -228,7 +228,7 @@ test("an output folder that cannot be made", async () => {
 
 test("a run that diverges stops, and its last checkpoint is from before", async () => {
   const run = await project.train("diverged", "TRAIN.OPTIMIZER=sgd", "TRAIN.LR=1000", "TRAIN.WD=1", "TRAIN.CHECKPOINT_STEPS=1");
-  expectRefused(run, "the training has diverged: loss_pose is Infinity at step 4", "lower TRAIN.LR");
+  expectRefused(run, "the training has diverged: loss_pose is NaN at step 4", "lower TRAIN.LR");
   expect(readJson(join(project.runFolder("diverged"), "latest.json")).state.step).toBe(3);
 });
 

@@ -87,7 +87,7 @@ async function drawPck(path: string, scored: readonly NetworkScores[], name: str
     points: [...(scores.pck?.curve ?? [])].map((value, i): [number, number] => [PCK_THRESHOLDS[i] as number, value]),
     symbols: false,
   }));
-  await drawCurves({ title: `Share of right joints, ${name}`, xLabel: "allowed distance, as a share of the person's length", yLabels: ["right joints, %"], series, xRange: [0, 0.5], yRange: [0, 100], size: [640, 420] }, path);
+  await drawCurves({ title: `Share of right joints, ${name}`, xLabel: "allowed distance, as a share of the set's reference length", yLabels: ["right joints, %"], series, xRange: [0, 0.5], yRange: [0, 100], size: [640, 420] }, path);
 }
 
 const KIND_COLORS: Readonly<Record<ErrorKind, string>> = { good: "#009e73", jitter: "#56b4e9", inversion: "#e69f00", swap: "#cc79a7", miss: "#d55e00" };

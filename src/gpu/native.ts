@@ -188,7 +188,8 @@ export async function openNativeDevice(options: { adapter?: AdapterChoice; mode?
   const { adapter, instance, kind } = await findAdapter(choice, chain);
   const plain = OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature));
   const validating = packToggles(togglesFor("checked"));
-  const matrices = await findSubgroupMatrix(adapter.features, {
+  // A driver that falls over them can be used without.
+  const matrices = process.env["LIMBER_MATRIX"] === "off" ? undefined : await findSubgroupMatrix(adapter.features, {
     requestAdapter: () => instance.gpu.requestAdapter({ powerPreference: "high-performance", nextInChain: validating } as GPURequestAdapterOptions),
     nextInChain: validating,
   });

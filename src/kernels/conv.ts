@@ -10,7 +10,7 @@ import { adapterClass, padColumns, perCore, rowSlices, storeHalf, sumSlices } fr
 import { COLUMN_PADDING, type GemmForce, planGemm, planSplits, wantsPaddedColumns } from "./gemm_plan.ts";
 import { matmul } from "./matmul.ts";
 import { winograd, winogradGradWeight } from "./winograd.ts";
-import { type WinogradShape, winogradFits, winogradPays, winogradWeightFits, winogradWeightPays } from "./winograd_plan.ts";
+import { pieceBytesOn, type WinogradShape, winogradFits, winogradPays, winogradWeightFits, winogradWeightPays } from "./winograd_plan.ts";
 
 /** Which rows a product has: output pixels of a convolution, or of a transposed one (by parity). */
 type ConvPhase = "conv" | "transposed";
@@ -267,7 +267,8 @@ function winogradPlan(
   const { batch, inH, inW, inC, outH, outW, outC, kernelH, kernelW, strideH: stride, strideW, padH, padW, dilationH, dilationW } = shape;
   const plain = kernelH === kernelW && stride === strideW && dilationH === 1 && dilationW === 1;
   const taps = kernelH === 3 * stride ? 3 : 2;
-  const common = { batch, taps, stride, padH, padW, half } as const;
+  const adapter = adapterClass(gpu, { half });
+  const common = { batch, taps, stride, padH, padW, half, pieceBytes: pieceBytesOn(adapter) } as const;
   const planned: WinogradShape =
     result === "gradInput"
       ? { ...common, inH: outH, inW: outW, fromC: outC, outH: inH, outW: inW, toC: inC, transposed: true }
@@ -276,7 +277,7 @@ function winogradPlan(
   const possible = plain && kernelH === taps * stride && fits(planned);
   if (force?.winograd && !possible) throw new Error("Winograd's transforms need a square kernel of 2 or 3 times the stride, no dilation, and images that fit a binding");
   const pays = result === "gradWeight" ? winogradWeightPays : winogradPays;
-  return possible && (force?.winograd ?? (!force?.core && pays(planned, adapterClass(gpu, { half })))) ? planned : undefined;
+  return possible && (force?.winograd ?? (!force?.core && pays(planned, adapter))) ? planned : undefined;
 }
 
 /** Whether a convolution is a plain product of pixels and channels, and its operands are stored alike, as matmul wants them. */

@@ -5,8 +5,16 @@ import { type AdapterClass, COLUMN_PADDING, type GemmProblem, planGemm } from ".
 /** Products of a tile: 4x4 positions. */
 export const POSITIONS = 16;
 
-/** Bytes of transformed patches and products at once: what a step holds at most depends on it, its time little. */
-const CHUNK_BYTES = 8 * 2 ** 20;
+/**
+ * Bytes of transformed patches and products at once. On a software driver what a step holds at most depends on it, and its time little;
+ * a GPU is through with 8 MiB before the next launch, so it has pieces about as large as its cache.
+ */
+const PIECE_BYTES = { software: 8 * 2 ** 20, hardware: 64 * 2 ** 20 };
+
+/** Bytes of a piece on such adapters. */
+export function pieceBytesOn({ software }: Pick<AdapterClass, "software">): number {
+  return PIECE_BYTES[software ? "software" : "hardware"];
+}
 
 /** A convolution, or with `transposed` a transposed one, from x [batch, inH, inW, fromC] to y [batch, outH, outW, toC]. */
 export interface WinogradShape {
@@ -25,6 +33,8 @@ export interface WinogradShape {
   transposed: boolean;
   /** Results are stored as half floats, and products may round their operands to them. */
   half?: boolean;
+  /** Patches and products that are transformed at once; a software driver's where absent. */
+  pieceBytes?: number;
 }
 
 /**
@@ -96,7 +106,7 @@ function imageBytes(shape: WinogradShape, channels: number): number {
 
 /** Images whose patches are transformed at once; the pieces of a batch differ by one image at most. */
 export function imagesPerChunk(shape: WinogradShape): number {
-  const most = Math.max(1, Math.floor(CHUNK_BYTES / imageBytes(shape, contractedChannels(shape) + shape.toC)));
+  const most = Math.max(1, Math.floor((shape.pieceBytes ?? PIECE_BYTES.software) / imageBytes(shape, contractedChannels(shape) + shape.toC)));
   return Math.ceil(shape.batch / Math.ceil(shape.batch / most));
 }
 

@@ -3,7 +3,7 @@ import { convForward, convGradInput, convGradWeight, type ConvShape, deconvForwa
 import type { BufferRange } from "../../src/gpu/device.ts";
 import type { GemmForce } from "../../src/kernels/gemm_plan.ts";
 import { fill } from "../../src/kernels/elementwise.ts";
-import { gradientSlices, imagesPerChunk, winogradFits, type WinogradShape, winogradWeightFits } from "../../src/kernels/winograd_plan.ts";
+import { gradientSlices, imagesPerChunk, pieceBytesOn, winogradFits, type WinogradShape, winogradWeightFits } from "../../src/kernels/winograd_plan.ts";
 import { type Conv, conv2d, conv2dGradients, outputSize, swapChannels } from "../reference/conv2d.ts";
 import { expectClose } from "../support/compare.ts";
 import { randomValues, TEST_SEED, testRandom } from "../support/random.ts";
@@ -103,7 +103,10 @@ const PLAIN = { taps: 3, stride: 1, padH: 1, padW: 1, transposed: false } as con
 
 test("a batch larger than a chunk goes in pieces", async () => {
   const c = { n: 5, h: 85, w: 86, ci: 1, co: 16, k: 3, s: 1, ph: 1, pw: 1 };
-  expect(imagesPerChunk({ ...PLAIN, batch: 5, inH: 85, inW: 86, fromC: 1, outH: 85, outW: 86, toC: 16 })).toBe(3);
+  const planned = { ...PLAIN, batch: 5, inH: 85, inW: 86, fromC: 1, outH: 85, outW: 86, toC: 16 };
+  expect(imagesPerChunk(planned)).toBe(3);
+  expect(imagesPerChunk({ ...planned, pieceBytes: pieceBytesOn({ software: true }) })).toBe(3);
+  expect(imagesPerChunk({ ...planned, pieceBytes: pieceBytesOn({ software: false }) })).toBe(5);
   const { found, expected } = await both(c, { force: { winograd: true }, stream: 310 });
   for (const result of RESULTS) expectClose(found[result], expected[result], result.endsWith("w") ? "longSum" : "kernel", result);
 });

@@ -1,5 +1,5 @@
 /** What an evaluation leaves on the disk: results in the official formats, tables, figures. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ImageCache } from "../data/image.ts";
 import type { Dataset } from "../data/datasets.ts";
 import { OKS_THRESHOLDS } from "../eval/coco_eval.ts";
@@ -108,9 +108,9 @@ async function drawWorstCases(path: string, { set, main, network }: { set: Datas
   for (const { imagePath, box, truth, found, caption } of cases) {
     const image = await images.get(imagePath);
     const tile = (keypoints: readonly number[] | undefined) => drawPersonTile(image, { box, keypoints, skeleton: set.joints, side: WORST.side });
-    tiles.push({ image: await tile(truth), caption: "annotated" }, { image: await tile(found), caption });
+    tiles.push({ image: await tile(truth), caption: basename(imagePath) }, { image: await tile(found), caption });
   }
-  await writeFileAtomic(path, await drawGrid(tiles, { columns: 2 * WORST.pairsInARow, side: WORST.side, title: "Worst cases" }));
+  await writeFileAtomic(path, await drawGrid(tiles, { columns: 2 * WORST.pairsInARow, side: WORST.side, title: "Worst cases: each image with its labels, beside what was found" }));
 }
 
 /** What valid has measured. */

@@ -172,7 +172,7 @@ export async function runTraining({ loaded, folder, resume, stop }: TrainRequest
     await gpu.trim(); // the eager passes of a validation need far more memory than a recorded step
     const { primary, primaryName } = evaluated;
     await records.score({ epoch, score: primary, figures: Object.fromEntries(mainRow(evaluated)) });
-    const better = progress.best === null || primary > progress.best.score;
+    const better = primary > (progress.best?.score ?? -Infinity); // never where nothing counted and the score is NaN
     const weights = { store: model.store, config };
     if (better) {
       progress.best = { score: primary, epoch };

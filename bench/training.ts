@@ -33,5 +33,7 @@ export async function trainRun(output: string, { cfg, keys }: { cfg: string; key
   const run = (await child.exited) === 0 ? await finishedRun(output) : undefined;
   if (run) return run;
   const at = said.lastIndexOf("error: ");
-  throw new ConfigError({ code: "bench/run-failed", where: output, message: `the training of configs/${cfg} failed: ${said.slice(at < 0 ? 0 : at + 7).trim()}`, fix: `see train.log there; the run was: bun run train --cfg configs/${cfg} ${keys.join(" ")}` });
+  const [message = "", fix] = said.slice(at < 0 ? 0 : at + 7).trim().split(/\n +fix: /);
+  const again = `bun run train --cfg configs/${cfg} ${keys.join(" ")}`;
+  throw new ConfigError({ code: "bench/run-failed", where: output, message: `the training of configs/${cfg} failed: ${message}`, fix: `${fix ?? "see train.log there"}; the run was: ${again}` });
 }

@@ -6,7 +6,7 @@ import { type Gpu, openDevice } from "../../src/gpu/device.ts";
  * pipeline anew, which takes longer than the 5 s that a test has by default.
  */
 export async function testDevice(): Promise<Gpu> {
-  setDefaultTimeout(120_000);
+  setDefaultTimeout(300_000);
   const gpu = await openDevice({ mode: "checked" });
   afterAll(() => gpu.close());
   return gpu;

@@ -79,7 +79,7 @@ test("results and scores are those of the last epoch, and the table shows them",
 });
 
 test("a run ends with the time of a step, images and operations a second, the share of waiting and the most memory", () => {
-  const [, ms = "", images = "", imagesPerSecond = ""] = /speed +([\d.]+) ms a step of (\d+) images, ([\d.]+) images\/s, \d+\.\d GFLOP\/s by direct count\n/.exec(whatItSaid) ?? [];
+  const [, ms = "", images = "", imagesPerSecond = ""] = /speed +([\d.]+) ms a step of (\d+) images, ([\d.]+) images\/s, \d+\.\d GFLOP\/s by direct count(?:, \d+ % of a plain product's on this adapter)?\n/.exec(whatItSaid) ?? [];
   expect((Number(imagesPerSecond) * Number(ms)) / 1000 / Number(images)).toBeCloseTo(1, 1);
   const [, host = "", waited = ""] = /host ([\d.]+) % of the steps' time; waited [\d.]+ s for data \(([\d.]+) %\)/.exec(whatItSaid) ?? [];
   expect(Number(host)).toBeWithin(0, 100);

@@ -17,8 +17,8 @@ export class Twin {
 
   /** Sends a line and waits for the answer. @throws Error with what the process said last where it ends instead */
   async ask(message: object | string): Promise<Readonly<Record<string, unknown>>> {
-    this.#process.stdin.write(`${typeof message === "string" ? message : JSON.stringify(message)}\n`);
-    this.#process.stdin.flush();
+    await this.#process.stdin.write(`${typeof message === "string" ? message : JSON.stringify(message)}\n`);
+    await this.#process.stdin.flush();
     for (;;) {
       const { value, done } = await this.#lines.next();
       if (done) {
@@ -31,7 +31,7 @@ export class Twin {
 
   /** Ends it. */
   async end(): Promise<void> {
-    this.#process.stdin.end();
+    await this.#process.stdin.end();
     this.#process.kill();
     await this.#process.exited;
     this.#reader.close();

@@ -94,7 +94,7 @@ const op = defineOp<Attributes, undefined>({
 
 function call(name: FunctionName, operands: readonly Operand[], attributes: readonly [number, number] = [0, 0]): Tensor {
   const inputs = operands.filter((operand) => typeof operand !== "number");
-  if (inputs.length === 0) throw new OpError({ code: `op/${name}`, message: `${name}: at least one operand must be a tensor, got ${operands.join(" and ")}` });
+  if (inputs.length === 0) throw new OpError({ code: `op/${name}`, message: `${name}: at least one operand must be a tensor, got ${operands.filter((operand) => typeof operand === "number").join(" and ")}` });
   return op(inputs, { name, operands: operands.map((operand) => (typeof operand === "number" ? operand : "tensor")), attributes });
 }
 

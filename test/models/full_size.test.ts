@@ -174,7 +174,7 @@ for (const [name, { height, width, pooled, build }] of Object.entries(CASES)) {
       }
       for (const [i, y] of network.heatmaps(x, EVALUATION).entries()) differences.evaluation = Math.max(differences.evaluation, difference(await inTorch(y), golden, `y_eval.${i}`));
     } finally {
-      gpu.close();
+      await gpu.close();
     }
     console.log(name, differences);
     for (const key of ["outputs", "statistics", "evaluation"] as const) expect(differences[key], key).toBeLessThanOrEqual(TOLERANCES.torchNetwork.relative);

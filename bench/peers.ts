@@ -8,7 +8,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AugmentStep } from "../src/augment/chain.ts";
-import { errorText, LimberError } from "../src/error.ts";
 import { type Gpu, openDevice } from "../src/gpu/device.ts";
 import { openMatrixCore } from "../src/kernels/matrix_gate.ts";
 import { float32Tensor, type StoredTensor, writeSafetensors } from "../src/interop/safetensors.ts";
@@ -22,7 +21,7 @@ import { largestDifference, uploadRandom } from "./case.ts";
 import type { Direction } from "./layers.ts";
 import { noPython, pythonWith, Twin } from "./peers/twin.ts";
 import { poseResnet18 } from "./problems.ts";
-import { openReport } from "./report.ts";
+import { type Failure, openReport, tellFailure } from "./report.ts";
 import { buildStep, DUAL_MULTI_4, LEARNING_RATE, poseResnet, QUICKSTART, type StepProblem, stepProblem, SUPERVISED } from "./step.ts";
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "peers");
@@ -284,12 +283,6 @@ function lackOfTensorflow(): string | undefined {
   return install.exitCode === 0 ? undefined : `no TensorFlow.js: ${install.stderr.toString().trim().split("\n").at(-1)}`;
 }
 
-/** A race that was not run, and why. */
-interface Failure {
-  name: string;
-  error: string;
-}
-
 /**
  * Runs the races whose name contains `only`, also behind one that fails; returns whether both sides computed the same. A twin that is
  * not installed is told in the report, and no failure; one that fails is.
@@ -319,8 +312,7 @@ export async function runPeerBench({ only, out }: { only?: string | undefined; o
           rows.push(row);
           console.error(`${row.name}  ${row.ours.ms.toFixed(1)} ms, theirs ${row.theirs.ms.toFixed(1)} ms`);
         } catch (error) {
-          failed.push({ name, error: errorText(error) });
-          console.error(`${name}  FAILED: ${error instanceof Error && !(error instanceof LimberError) ? error.stack : errorText(error)}`);
+          failed.push(tellFailure(name, error));
         }
       }
       await report.write({ rows, skipped, failed });

@@ -2,11 +2,24 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { errorText, LimberError } from "../src/error.ts";
 import { writeFileAtomic } from "../src/files.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import type { AdapterInfo } from "../src/gpu/native.ts";
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
+
+/** A row that was not run, and why. */
+export interface Failure {
+  name: string;
+  error: string;
+}
+
+/** Tells of a row that failed, with the place in the code where the mistake is ours, and goes on. */
+export function tellFailure(name: string, error: unknown): Failure {
+  console.error(`${name}  FAILED: ${error instanceof Error && !(error instanceof LimberError) ? error.stack : errorText(error)}`);
+  return { name, error: errorText(error) };
+}
 
 function git(...command: string[]): string | undefined {
   if (!Bun.which("git")) return undefined;

@@ -1,11 +1,11 @@
 /** Runs the rows of a table: ceilings first, then each row; prints them and writes the JSON file, whole behind every row. */
-import { errorText, LimberError } from "../src/error.ts";
+import { LimberError } from "../src/error.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { copyCeiling, fmaCeiling, gemmCeiling } from "../src/kernels/ceilings.ts";
 import { renderTable } from "../src/train/log.ts";
 import type { Case, Row } from "./case.ts";
 import { chosen } from "./chosen.ts";
-import { openReport } from "./report.ts";
+import { type Failure, openReport, tellFailure } from "./report.ts";
 
 /** Largest relative error that a check lets pass. */
 const ALLOWED_ERROR = 1e-4;
@@ -32,12 +32,6 @@ function ceilingShare({ gflops, gbytes }: Row, { gemmGflops, copyGbytes }: Ceili
   return gbytes === undefined ? undefined : gbytes / copyGbytes;
 }
 
-/** A row that could not be run, and why. */
-interface Failure {
-  name: string;
-  error: string;
-}
-
 /** Runs all rows whose name contains `only`, also behind one that fails, unless the device is lost; returns whether every row ran and every check passed. */
 export async function runTable(gpu: Gpu, { name: table, cases, only, out }: TableFacts): Promise<boolean> {
   const wanted = chosen(cases, only, ({ name }) => name);
@@ -58,8 +52,7 @@ export async function runTable(gpu: Gpu, { name: table, cases, only, out }: Tabl
       rows.push({ ...row, ...shares });
       console.error(`${row.name}  ${row.ms.toFixed(2)} ms${row.gflops === undefined ? "" : `  ${row.gflops.toFixed(1)} GFLOP/s`}`);
     } catch (error) {
-      failed.push({ name: item.name, error: errorText(error) });
-      console.error(`${item.name}  FAILED: ${error instanceof LimberError ? error.toText() : error instanceof Error ? error.stack : String(error)}`);
+      failed.push(tellFailure(item.name, error));
       lost = error instanceof LimberError && error.code === "gpu/device-lost";
     }
     await report.write({ ceilings, rows, failed });

@@ -11,7 +11,7 @@ export interface AdapterClass {
   subgroupSize: number | undefined;
   maxInvocations: number;
   maxWorkgroups: number;
-  /** Subgroups multiply matrices here, rightly, and this product may round its operands to half floats (matrix_core.ts). */
+  /** Subgroups multiply matrices here, rightly, and this product may round its operands to half floats (matrix_gate.ts). */
   matrix?: boolean;
   /** What `bun run tune` measured on such adapters; absent where it never ran. */
   tuning?: Tuning | undefined;
